@@ -1,0 +1,66 @@
+/* cell.h — one question of a sweep (struct ss_cell) and its answer (struct ss_result). */
+#ifndef SS_CELL_H
+#define SS_CELL_H
+
+#include "harness/session.h"
+
+/* Identity: everything that can change the counts or the output. id = first 16 hex digits of SHA-256 of the canonical text
+   ("model=...\nvariant=...\n..."), the same on every machine. How often and how long to measure is not part of it. */
+struct ss_cell {
+    char id[17];
+    char model[64];
+    char variant[24];
+    char backend[16];
+    char phase[16];    /* "prefill" */
+    char options[256]; /* resolved, ss_options_print */
+    size_t tokens;
+    uint64_t seed;
+    bool reference; /* plain fp32 run whose logits are kept for the others */
+};
+struct ss_effort { /* how much to measure */
+    size_t warmup, reps_min, reps_max;
+    double target; /* relative half-width of the 95% interval of the median at which to stop */
+    double max_seconds;
+    int threads;
+    size_t weight_budget_bytes;
+};
+
+enum ss_status { SS_MEASURED, SS_FAILED, SS_SKIPPED };
+extern const char *const ss_status_names[3];
+
+struct ss_pair {
+    char *key, *value;
+};
+struct ss_pairs {
+    size_t n;
+    struct ss_pair *v;
+};
+SS_CHECKED enum ss_err ss_pairs_add(struct ss_pairs *p, const char *key, const char *fmt, ...) SS_PRINTF(3, 4);
+const char *ss_pairs_get(const struct ss_pairs *p, const char *key); /* NULL if absent */
+void ss_pairs_free(struct ss_pairs *p);
+
+struct ss_result {
+    struct ss_cell cell;
+    enum ss_status status;
+    char reason[512]; /* why failed or skipped */
+    struct ss_pairs env, config;
+    size_t reps;
+    struct ss_pass *pass; /* (reps) timed repetitions */
+    struct ss_pass first; /* the first pass, kept apart (zero if there was none before the timed ones) */
+    bool has_first;
+    struct ss_counters counters, expected;
+    int64_t peak[SS_N_TAGS];
+    struct ss_wire wire;
+    bool has_error; /* compared with the reference cell */
+    struct ss_distance error;
+    size_t params; /* of the model */
+    struct ss_shape shape;
+    float *logits; /* (vocab) last position, references only */
+};
+void ss_result_free(struct ss_result *r);
+void ss_cell_identify(struct ss_cell *c); /* fills id */
+/* Runs the cell in this process: session, warm-up, repetitions until stop, distance to ref_logits (may be NULL). r is filled in
+   every case; the return value is SS_OK, SS_SKIP, SS_COUNTS or another failure, which r->status and r->reason repeat. */
+enum ss_err ss_bench_cell(struct ss_result *r, const struct ss_cell *cell, const struct ss_effort *effort,
+                          const float *ref_logits);
+#endif

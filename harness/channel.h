@@ -1,0 +1,22 @@
+/* channel.h — the only way from one role to another. Messages are framed (type, length), copied (the sender's buffer is free on
+   return, in stream order), counted once by the sender: bytes by direction, phase, layer and operation; rounds by both parties.
+   A round is one simultaneous exchange, or one message in one direction that the next step waits for. */
+#ifndef SS_CHANNEL_H
+#define SS_CHANNEL_H
+
+#include "harness/ctx.h"
+
+/* In-process channel among P0, P1 and the dealer. abort wakes every waiter; their calls then return SS_ENV. */
+struct ss_channel;
+SS_CHECKED enum ss_err ss_channel_new(struct ss_channel **ch);
+void ss_channel_free(struct ss_channel *ch); /* after every thread has left */
+void ss_channel_abort(struct ss_channel *ch, const char *why);
+
+/* role: who is at the other end. `what` is a four-character frame type that both sides must agree on, as are the bytes. */
+SS_CHECKED enum ss_err ss_send(struct ss_ctx *c, int role, const char *what, const void *data, size_t bytes);
+SS_CHECKED enum ss_err ss_recv(struct ss_ctx *c, int role, const char *what, void *data, size_t bytes);
+/* Both parties send and receive `bytes` at once: one round. */
+SS_CHECKED enum ss_err ss_exchange(struct ss_ctx *c, const char *what, const void *send, void *recv, size_t bytes);
+/* All n roles of the session meet; SS_ENV if one of them aborted. */
+SS_CHECKED enum ss_err ss_meet(struct ss_channel *ch, int n);
+#endif

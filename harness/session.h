@@ -1,0 +1,52 @@
+/* session.h — a model opened under a variant: contexts, threads, weights, buffers. forward, eval and the sweep all run passes
+   through it, so there is one way to run the forward pass. */
+#ifndef SS_SESSION_H
+#define SS_SESSION_H
+
+#include "harness/ctx.h"
+#include "harness/weights.h"
+#include "variants/variant.h"
+
+struct ss_session_config {
+    const struct ss_model *model;
+    const struct ss_variant *variant;
+    int64_t option[SS_MAX_OPTIONS];
+    const char *backend;        /* "cpu" or "cuda" */
+    const char *placement;      /* "one" device for all roles, or "split": one party per device */
+    size_t max_tokens;          /* rows of one pass, and positions of the cache */
+    bool all_logits;            /* logits for all positions, else the last */
+    uint64_t seed;              /* synthetic weights */
+    int threads;                /* CPU threads in all; 0: all available */
+    size_t weight_budget_bytes; /* resident weights; SIZE_MAX: as much as fits comfortably */
+    const uint8_t *fixed_key;   /* tests only: 16 bytes from which every role's randomness derives; NULL: from the OS */
+};
+
+struct ss_pass {              /* of one pass, nanoseconds */
+    uint64_t wall_ns;         /* host clock, all roles, everything included */
+    uint64_t online_ns;       /* slowest party: wall less weights and offline */
+    uint64_t offline_ns;      /* slowest party's offline spans */
+    uint64_t weights_ns;      /* slowest party's weight spans */
+    uint64_t party_ns[2];     /* online spans of each party, waiting included; [1] = 0 for one party */
+    uint64_t device_ns;       /* online span by the backend's own marks (CUDA events), P0's device */
+    uint64_t op_ns[SS_N_OPS]; /* P0's view */
+};
+
+struct ss_session;
+SS_CHECKED enum ss_err ss_session_open(struct ss_session **s, const struct ss_session_config *config);
+/* One pass from an empty cache. h_logits (all_logits ? n : 1, vocab) or NULL. Id out of range: SS_USAGE before anything runs.
+   Counters: of this pass, checked against cost(): SS_COUNTS if they differ (the first difference is named). */
+SS_CHECKED enum ss_err ss_session_pass(struct ss_session *s, const int32_t *ids, size_t n, float *h_logits,
+                                       struct ss_pass *pass);
+const struct ss_counters *ss_session_counters(const struct ss_session *s); /* of the last pass */
+void ss_session_expected(const struct ss_session *s, struct ss_counters *expected);
+const struct ss_wire *ss_session_wire(const struct ss_session *s);
+void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS]); /* all roles together */
+bool ss_session_resident(const struct ss_session *s);
+void ss_session_close(struct ss_session *s);
+
+/* Distance of logits from a reference, both (rows, vocab). */
+struct ss_distance {
+    double max_abs, rel_l2, kl, top1; /* KL(ref || x) in nats and top-1 agreement in [0,1]: means over rows */
+};
+void ss_distance(struct ss_distance *d, const float *x, const float *ref, size_t rows, size_t vocab);
+#endif

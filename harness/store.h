@@ -1,0 +1,18 @@
+/* store.h — one HDF5 file per cell: written to .part, closed, fsynced, renamed, directory fsynced. The only module that
+   includes hdf5.h. Layout: docs/measuring.md. */
+#ifndef SS_STORE_H
+#define SS_STORE_H
+
+#include "harness/cell.h"
+
+/* DIR/cells/<id>.h5 */
+void ss_store_path(char *out, size_t size, const char *results_dir, const struct ss_cell *cell);
+SS_CHECKED enum ss_err ss_store_write(const char *results_dir, const struct ss_result *r);
+/* SS_RESULTS: unreadable, truncated, wrong layout; names the file. *r is to be freed by ss_result_free. */
+SS_CHECKED enum ss_err ss_store_read(struct ss_result *r, const char *path);
+/* All cells of a campaign, sorted by model size, variant order, tokens, id. Unreadable files: SS_RESULTS, naming each. */
+SS_CHECKED enum ss_err ss_store_read_all(struct ss_result **r, size_t *n, const char *results_dir);
+/* Output of `forward -o`: dataset logits (sequences, tokens, vocab) f32 with dimension scales and attributes of the run. */
+SS_CHECKED enum ss_err ss_store_logits(const char *path, const float *logits, size_t sequences, size_t tokens, size_t vocab,
+                                       const struct ss_pairs *attributes);
+#endif

@@ -1,0 +1,144 @@
+/* backend.h — where arrays live and who does arithmetic. One const struct ss_backend per file in kernels/.
+
+   Every operation is ordered after the operations issued before it on the same device handle (a CUDA stream; immediate on
+   the CPU) and may return before it has finished. Pointers are backend memory unless named h_ (host) or p_ (pinned host).
+   Matrices are row-major. u64 arrays are elements of Z_2^64: shares, fixed point with `bits` fractional bits. Outputs must
+   not overlap inputs unless a comment says "in place". No operation branches on, or addresses memory by, a ring value. */
+#ifndef SS_BACKEND_H
+#define SS_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "harness/err.h"
+
+enum ss_type {
+    SS_F32,
+    SS_BF16,
+    SS_U64,  /* ring element */
+    SS_I16,  /* ring weight, value = int * 2^-row_bits[row], |int| <= 32512 */
+    SS_I8X2, /* the same weight as two int8 planes, w = hi * 256 + lo, lo in [-128,127]: plane lo (rows,cols), then hi */
+};
+size_t ss_type_bytes(enum ss_type t); /* of one element; I8X2 counts 2 */
+
+/* A public weight matrix, (rows = output features, cols = input features). */
+struct ss_matrix {
+    enum ss_type type;
+    size_t rows, cols;
+    const void *data;
+    const uint8_t *row_bits;   /* (rows) ring types only: fractional bits of each row, backend memory */
+    const uint8_t *h_row_bits; /* the same on the host */
+};
+
+/* AES-128 key schedule, as 44 words in the byte order of FIPS-197 (w[i] bytes in memory order). */
+struct ss_aes_key {
+    uint8_t round_keys[176];
+};
+
+struct ss_dev; /* an opened backend for one party: stream, workspace, threads */
+
+struct ss_dev_options {
+    int device;  /* CUDA ordinal; 0 on the CPU */
+    int threads; /* CPU worker threads of this party; ignored by CUDA */
+};
+
+/* What attention needs to know. k and v of position j, head g lie at cache + (j * n_kv + g) * d_head. */
+struct ss_attention {
+    size_t tokens; /* query rows */
+    size_t past;   /* positions already in the cache before these rows */
+    size_t n_heads, n_kv, d_head;
+};
+
+struct ss_backend {
+    const char *name; /* "cpu", "cuda" */
+    const char *about;
+    enum ss_type ring_matrix; /* layout in which gemm_ring wants weights: SS_I16 or SS_I8X2 */
+
+    /* Why this backend cannot be used here, NULL if it can. */
+    const char *(*unusable)(void);
+    enum ss_err (*open)(struct ss_dev **dev, const struct ss_dev_options *o);
+    void (*close)(struct ss_dev *dev);
+    /* Free and total memory of the device in bytes (host RAM available to this process on the CPU). */
+    void (*memory)(struct ss_dev *dev, size_t *free_bytes, size_t *total_bytes);
+    enum ss_err (*alloc)(struct ss_dev *dev, void **p, size_t bytes); /* 64-byte aligned at least; contents undefined */
+    void (*free)(struct ss_dev *dev, void *p, size_t bytes, bool wipe);
+    enum ss_err (*upload)(struct ss_dev *dev, void *dst, const void *h_src, size_t bytes);   /* h_src may be reused on return */
+    enum ss_err (*download)(struct ss_dev *dev, void *h_dst, const void *src, size_t bytes); /* finished on return */
+    enum ss_err (*copy)(struct ss_dev *dev, void *dst, const void *src, size_t bytes);
+    enum ss_err (*sync)(struct ss_dev *dev);
+
+    /* Stream-ordered time: mark(slot) notes the moment at which all earlier work is done; span_ns after a sync. */
+    enum ss_err (*mark)(struct ss_dev *dev, size_t slot);
+    uint64_t (*span_ns)(struct ss_dev *dev, size_t from, size_t to);
+
+    /* Order between two devices' streams: wait(b) makes b's later work wait for what a had issued at record(a). */
+    enum ss_err (*fence_new)(struct ss_dev *dev, void **fence);
+    void (*fence_free)(struct ss_dev *dev, void *fence);
+    enum ss_err (*fence_record)(struct ss_dev *dev, void *fence);
+    enum ss_err (*fence_wait)(struct ss_dev *dev, void *fence);
+
+    /* ---- weights: rows [row0, row0 + rows) of a synthetic matrix with `cols` columns (philox.h), in the wanted type.
+       scale_bits: value = int * 2^-scale_bits. dst has room for total_rows rows (needed to find the second I8X2 plane);
+       its row dst_row0 receives row row0. Types: SS_BF16, SS_I16, SS_I8X2, SS_F32. */
+    enum ss_err (*synth)(struct ss_dev *dev, void *dst, enum ss_type type, size_t total_rows, size_t dst_row0, uint64_t seed,
+                         uint64_t stream, size_t row0, size_t rows, size_t cols, unsigned scale_bits);
+
+    /* ---- cleartext. `act` is the type of what feeds a matrix product: SS_F32 or SS_BF16 (rounded to nearest even). */
+    /* out (m, w.rows) f32 = a (m, w.cols) of type act * w^T [+ bias (w.rows)] [+ out if accumulate]; w is SS_F32 or SS_BF16;
+       fp32 accumulation. act SS_F32 must be computed in fp32 (or better) whatever w's type. */
+    enum ss_err (*gemm)(struct ss_dev *dev, float *out, const void *a, enum ss_type act, size_t m, const struct ss_matrix *w,
+                        const float *bias, bool accumulate);
+    /* out (rows, d) of type act = x / sqrt(mean(x^2) + eps) * gain */
+    enum ss_err (*rmsnorm)(struct ss_dev *dev, void *out, enum ss_type act, const float *x, const float *gain, size_t rows,
+                           size_t d, double eps);
+    /* In place: rotates the first `heads` heads of each row of x (rows, stride) by position pos0 + row; halves layout of
+       Hugging Face Qwen2: pair (i, i + d_head/2), angle pos * theta^(-2i/d_head), angles in double. */
+    enum ss_err (*rope)(struct ss_dev *dev, float *x, size_t rows, size_t stride, size_t heads, size_t d_head, size_t pos0,
+                        double theta);
+    /* qkv (tokens, (n_heads + 2 n_kv) d_head), rotated. Appends k, v to the caches at `past`, then causal grouped-query
+       attention with scale 1/sqrt(d_head): out (tokens, n_heads d_head) of type act. Row i sees positions <= past + i. */
+    enum ss_err (*attention)(struct ss_dev *dev, void *out, enum ss_type act, const float *qkv, float *k_cache, float *v_cache,
+                             const struct ss_attention *p);
+    /* out (rows, d_ff) of type act = silu(gate) * up, gate_up (rows, 2 d_ff) = [gate | up] */
+    enum ss_err (*silu_mul)(struct ss_dev *dev, void *out, enum ss_type act, const float *gate_up, size_t rows, size_t d_ff);
+
+    /* ---- ring Z_2^64 */
+    /* out (m, w.rows) = a (m, w.cols) * w^T mod 2^64, w of type ring_matrix */
+    enum ss_err (*gemm_ring)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t m, const struct ss_matrix *w);
+    enum ss_err (*ring_add)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                            size_t n); /* out may be a or b */
+    enum ss_err (*ring_sub)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                            size_t n); /* out may be a or b */
+    enum ss_err (*ring_mul)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                            size_t n); /* out may be a or b */
+    /* x (rows, cols) += round(bias[j] * 2^(bits + col_bits[j])); col_bits may be NULL (all 0). In place. Round half even. */
+    enum ss_err (*ring_add_bias)(struct ss_dev *dev, uint64_t *x, const float *bias, size_t rows, size_t cols, unsigned bits,
+                                 const uint8_t *col_bits);
+    /* out = round(x * 2^bits) as two's complement, round half even; |x * 2^bits| < 2^62 is the caller's duty */
+    enum ss_err (*ring_encode)(struct ss_dev *dev, uint64_t *out, const float *x, size_t n, unsigned bits);
+    /* out (rows, cols) = signed(a + b) * 2^-(bits + col_bits[j]); b may be NULL (a is the value), col_bits may be NULL */
+    enum ss_err (*ring_decode)(struct ss_dev *dev, float *out, const uint64_t *a, const uint64_t *b, size_t rows, size_t cols,
+                               unsigned bits, const uint8_t *col_bits);
+    /* Slack truncation (Escudero et al., CRYPTO'20, fig. 10), party's halves; m_j = m + (col_m ? col_m[j] : 0) in 1..61.
+       trunc_open: c = x + r [+ 2^62 on party 0]. trunc_close: c0 + c1 is the opened value;
+       out = [party 0](c' >> m_j) - rt + (cm + rm - 2 cm rm) 2^(63-m_j) - [party 0] 2^(62-m_j), public terms on party 0 only,
+       with cm = c >> 63, c' = c mod 2^63. accumulate adds onto out. */
+    enum ss_err (*trunc_open)(struct ss_dev *dev, uint64_t *c, const uint64_t *x, const uint64_t *r, size_t n, int party);
+    enum ss_err (*trunc_close)(struct ss_dev *dev, uint64_t *out, const uint64_t *c0, const uint64_t *c1, const uint64_t *rt,
+                               const uint64_t *rm, size_t rows, size_t cols, unsigned m, const uint8_t *col_m, int party,
+                               bool accumulate);
+    /* Dealer's side of it: r = r0 + r1; rt1 = ((r mod 2^63) >> m_j) - rt0; rm1 = (r >> 63) - rm0. */
+    enum ss_err (*trunc_deal)(struct ss_dev *dev, uint64_t *rt1, uint64_t *rm1, const uint64_t *r0, const uint64_t *r1,
+                              const uint64_t *rt0, const uint64_t *rm0, size_t rows, size_t cols, unsigned m,
+                              const uint8_t *col_m);
+    /* AES-128-CTR keystream: block i of out is AES(key, nonce || be64(first_block + i)); n words, each 8 keystream bytes
+       little-endian; first word at the start of block first_block. nonce is 8 bytes, most significant first. */
+    enum ss_err (*prg_fill)(struct ss_dev *dev, uint64_t *out, size_t n, const struct ss_aes_key *key, uint64_t nonce,
+                            uint64_t first_block);
+};
+
+/* Every kernels/NAME.c or .cu of this build, NULL-terminated; generated by the Makefile. */
+extern const struct ss_backend *const ss_backends[];
+const struct ss_backend *ss_backend_find(const char *name); /* NULL if unknown */
+#endif
