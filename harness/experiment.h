@@ -1,0 +1,39 @@
+/* experiment.h — experiments/NAME.ini: a question, the cells that answer it, the tables and figures that show the answer.
+
+   [experiment] title, section (the seed document's), question
+   [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells
+   [options]    VARIANT.KEY = value                               a variant's options, else the variant's standard
+   [effort]     warmup, reps_min, reps_max, target, max_seconds
+   [profile.smoke|cpu|gpu] any key of [axes] and [effort]         overrides for that profile
+   [table.ID]   title, columns (names of columns.h), note         one row per cell
+   [figure.ID]  title, kind (plots/KIND.gp), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note
+   Unknown sections and keys are errors; nothing has a default hidden in C. */
+#ifndef SS_EXPERIMENT_H
+#define SS_EXPERIMENT_H
+
+#include "harness/cell.h"
+#include "harness/config.h"
+
+enum { SS_MAX_VIEWS = 8 };
+struct ss_table_spec {
+    char id[32], title[160], columns[512], note[400];
+};
+struct ss_figure_spec {
+    char id[32], title[160], kind[32], x[48], y[200], series[48], xlabel[96], ylabel[96], log[4], note[400];
+};
+struct ss_experiment {
+    char name[48], title[160], section[48], question[400];
+    size_t n_cells;
+    struct ss_cell *cells; /* reference cells first, then model by model; ids filled in */
+    struct ss_effort effort;
+    size_t n_tables, n_figures;
+    struct ss_table_spec table[SS_MAX_VIEWS];
+    struct ss_figure_spec figure[SS_MAX_VIEWS];
+};
+/* profile: "smoke", "cpu" or "gpu"; backend: "cpu" or "cuda". name: stem in experiments/, or a path to an .ini file. */
+SS_CHECKED enum ss_err ss_experiment_read(struct ss_experiment *e, const char *name, const char *profile, const char *backend,
+                                          uint64_t seed);
+void ss_experiment_free(struct ss_experiment *e);
+/* Stems of experiments/ *.ini, sorted; freed entry by entry. */
+SS_CHECKED enum ss_err ss_experiment_list(char ***names, size_t *n);
+#endif
