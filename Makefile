@@ -24,7 +24,7 @@ comma := ,
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 CFLAGS = -std=c11 -D_GNU_SOURCE -I. $(OPT) -g $(WARN) -fopenmp -ffp-contract=off -MMD -MP $(PKG_CFLAGS) -DSS_CUDA=$(CUDA)
 LDFLAGS = $(OPT) -fopenmp
-LDLIBS = $(PKG_LIBS) -lm -lpthread -ldl
+LDLIBS = -lhdf5_hl $(PKG_LIBS) -lm -lpthread -ldl
 
 NVCC ?= $(or $(shell command -v nvcc 2>/dev/null),/usr/local/cuda/bin/nvcc)
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))
@@ -110,13 +110,21 @@ format:
 format-check:
 	@clang-format --dry-run --Werror $(FORMATTED)
 lint: $B/registry.c
-	@clang-tidy --quiet $(SRC) -- -std=c11 -D_GNU_SOURCE -I. -fopenmp $(PKG_CFLAGS) 2>/dev/null
+	@printf '%s\n' $(SRC) | xargs -P2 -n8 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I. -fopenmp $(PKG_CFLAGS) 2>/dev/null' lint
 
 cuda-objects:
 	@$(MAKE) --no-print-directory CUDA=1 $(patsubst %.cu,build/cuda/%.cu.o,$(sort $(wildcard kernels/*.cu kernels/cuda/*.cu)))
 
 plots: all
 	build/shardscale report --plots
+
+# Throughput of the heavy operations, never asserted: a program per file of tests/bench.
+BENCHES := $(patsubst tests/bench/%.c,$B/bench-%,$(wildcard tests/bench/*.c))
+$B/bench-%: $B/tests/bench/%.o $(filter-out $B/harness/main.o,$(OBJ))
+	$(call SAY,LINK,$@)
+	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(if $(CU),$(CUDA_LIBS))
+bench: $(BENCHES)
+	@for b in $(BENCHES); do echo "+ $$b"; $$b || exit 1; done
 
 clean:
 	rm -rf build

@@ -20,6 +20,7 @@ struct ss_buf {
     void *p;
     size_t bytes;
     enum ss_tag tag;
+    bool on_host; /* memory of ctx->host_dev instead of ctx->dev */
 };
 
 /* One activation tensor (rows, cols): cleartext f32, or one party's share of a fixed-point value. */
@@ -57,7 +58,9 @@ struct ss_ctx {
     enum ss_type act;               /* plain: SS_F32 or SS_BF16 inputs of matrix products */
     int64_t option[SS_MAX_OPTIONS]; /* resolved options in the order of variant->options */
     struct ss_channel *channel;
+    struct ss_buf scratch[2]; /* ss_scratch */
 
+    uint64_t pass;       /* number of the pass in progress, from 1: part of every correlation id */
     size_t tokens, past; /* of the pass in progress */
     size_t max_tokens;
     bool all_logits;
@@ -73,11 +76,20 @@ struct ss_ctx {
 
 /* Enter an operation: later time, bytes and rounds are booked there. layer n_layers: belongs to no layer. */
 SS_CHECKED enum ss_err ss_enter(struct ss_ctx *c, enum ss_op op, size_t layer);
-/* Nanoseconds by operation since the pass began (device time in stream order), after a sync. */
+/* Nanoseconds by operation of the pass that ss_leave ended (device time in stream order), after a sync. */
 void ss_ctx_times(struct ss_ctx *c, uint64_t op_ns[SS_N_OPS]);
 
+/* Ends the pass: the last operation's span closes here. */
+SS_CHECKED enum ss_err ss_leave(struct ss_ctx *c);
+
 SS_CHECKED enum ss_err ss_buf_alloc(struct ss_ctx *c, struct ss_buf *b, size_t bytes, enum ss_tag tag);
+SS_CHECKED enum ss_err ss_buf_alloc_host(struct ss_ctx *c, struct ss_buf *b, size_t bytes, enum ss_tag tag);
+/* Scratch i of at least `bytes`, contents lost; grows in the first pass (which is kept apart), never later. */
+SS_CHECKED enum ss_err ss_scratch(struct ss_ctx *c, int i, size_t bytes, void **p);
 void ss_buf_free(struct ss_ctx *c, struct ss_buf *b); /* wipes secrets: every tag but weights and tables */
+
+/* Evaluations of a function, counted where it is called, by every role that takes part. */
+void ss_count_softmax(struct ss_ctx *c); /* exp for j <= i, one reciprocal a row, of all heads of this layer */
 
 static inline float *ss_f32(const struct ss_val *v)
 {

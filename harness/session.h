@@ -3,7 +3,7 @@
 #ifndef SS_SESSION_H
 #define SS_SESSION_H
 
-#include "harness/ctx.h"
+#include "harness/channel.h"
 #include "harness/weights.h"
 #include "variants/variant.h"
 
@@ -19,6 +19,8 @@ struct ss_session_config {
     int threads;                /* CPU threads in all; 0: all available */
     size_t weight_budget_bytes; /* resident weights; SIZE_MAX: as much as fits comfortably */
     const uint8_t *fixed_key;   /* tests only: 16 bytes from which every role's randomness derives; NULL: from the OS */
+    ss_tap tap;                 /* tests only: sees every message (channel.h) */
+    void *tap_arg;
 };
 
 struct ss_pass {              /* of one pass, nanoseconds */
@@ -29,6 +31,8 @@ struct ss_pass {              /* of one pass, nanoseconds */
     uint64_t party_ns[2];     /* online spans of each party, waiting included; [1] = 0 for one party */
     uint64_t device_ns;       /* online span by the backend's own marks (CUDA events), P0's device */
     uint64_t op_ns[SS_N_OPS]; /* P0's view */
+    int64_t energy_mj;        /* GPU energy over the pass and clock at its end: set by bench.c, -1 if unknown */
+    int64_t sm_clock_mhz;
 };
 
 struct ss_session;

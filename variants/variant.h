@@ -14,10 +14,6 @@ struct ss_option {
     const char *standard; /* value when neither --set nor the experiment names the key; always printed with the result */
 };
 
-struct ss_kv { /* plaintext or shares, per layer (max_tokens, n_kv, d_head) each */
-    struct ss_buf k, v;
-};
-
 /* The run whose cost is asked for: one pass of `tokens` rows on top of `past` cached positions. */
 struct ss_job {
     const struct ss_shape *shape;
@@ -51,8 +47,9 @@ struct ss_variant {
     /* x += in * w^T, at x's scale */
     enum ss_err (*linear_residual)(struct ss_ctx *c, struct ss_val *x, const struct ss_val *in, const struct ss_linear *w);
     enum ss_err (*rope)(struct ss_ctx *c, struct ss_val *qkv);
-    enum ss_err (*attention)(struct ss_ctx *c, struct ss_val *out, struct ss_val *qkv, struct ss_kv *cache);
-    enum ss_err (*swiglu)(struct ss_ctx *c, struct ss_val *out, struct ss_val *gate_up);
+    /* rotated qkv (tokens, qkv rows) -> out (tokens, n_heads d_head); the variant keeps its own key/value cache (lib/kv.h) */
+    enum ss_err (*attention)(struct ss_ctx *c, struct ss_val *out, const struct ss_val *qkv);
+    enum ss_err (*swiglu)(struct ss_ctx *c, struct ss_val *out, const struct ss_val *gate_up);
     /* logits -> h_logits (logits.rows, vocab) on P0's host (NULL elsewhere) */
     enum ss_err (*reveal)(struct ss_ctx *c, const struct ss_val *logits, float *h_logits);
 

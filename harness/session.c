@@ -1,0 +1,382 @@
+/* session.c — contexts, one thread per role, and the passes they run. Each role works on its own context in its own thread;
+   what they share is the channel and the one public copy of the weights. */
+#include "harness/session.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "harness/forward.h"
+
+typedef enum ss_err (*job_fn)(struct ss_session *s, int role);
+
+struct worker {
+    pthread_t thread;
+    struct ss_session *session;
+    int role;
+    bool started;
+};
+
+struct ss_session {
+    struct ss_session_config config;
+    struct ss_ctx ctx[SS_N_ROLES];
+    struct ss_activations activations[2];
+    struct ss_channel *channel;
+    struct ss_weights *weights[2]; /* by device: [1] only when the parties are on two devices */
+    float *h_x;                    /* P0: embedded tokens */
+    const int32_t *ids;
+    float *h_logits, *own_logits; /* where this pass writes; room for a caller that wants none */
+    struct ss_counters counters;
+
+    struct worker worker[SS_N_ROLES];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    job_fn job;
+    unsigned number;     /* of the job in hand */
+    unsigned mask, busy; /* roles that take part, roles still at it */
+    enum ss_err result[SS_N_ROLES];
+    bool quit;
+};
+
+static int n_roles(const struct ss_session *s)
+{
+    return s->config.variant->parties + (s->config.variant->dealer ? 1 : 0);
+}
+
+/* Role of worker i: P0, P1, dealer in that order; the dealer exists only with two parties. */
+static unsigned all_roles(const struct ss_session *s)
+{
+    return (1u << n_roles(s)) - 1;
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    struct ss_session *s = w->session;
+    unsigned seen = 0;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        while (!s->quit && (s->number == seen || !(s->mask >> w->role & 1)))
+            pthread_cond_wait(&s->changed, &s->lock);
+        if (s->quit)
+            break;
+        seen = s->number;
+        job_fn job = s->job;
+        pthread_mutex_unlock(&s->lock);
+        enum ss_err err = job(s, w->role);
+        if (err != SS_OK && s->channel)
+            ss_channel_abort(s->channel);
+        pthread_mutex_lock(&s->lock);
+        s->result[w->role] = err;
+        s->busy &= ~(1u << w->role);
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* Runs job in the threads of the roles in mask and waits for them. A role that was only woken by another's failure returns
+   SS_ENV without having said anything: the first other error wins. */
+static enum ss_err run_roles(struct ss_session *s, unsigned mask, job_fn job)
+{
+    pthread_mutex_lock(&s->lock);
+    s->job = job;
+    s->mask = s->busy = mask;
+    s->number++;
+    memset(s->result, 0, sizeof s->result);
+    pthread_cond_broadcast(&s->changed);
+    while (s->busy)
+        pthread_cond_wait(&s->changed, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+    enum ss_err err = SS_OK;
+    for (int role = 0; role < SS_N_ROLES; role++)
+        if (s->result[role] != SS_OK && (err == SS_OK || err == SS_ENV))
+            err = s->result[role];
+    return err;
+}
+
+static int threads_of(const struct ss_session *s, int role)
+{
+    int all = s->config.threads > 0 ? s->config.threads : omp_get_num_procs();
+    if (role == SS_DEALER) /* works only while the parties wait */
+        return all;
+    int each = all / s->config.variant->parties;
+    return each > 0 ? each : 1;
+}
+
+static enum ss_err open_role(struct ss_session *s, int role)
+{
+    struct ss_ctx *c = &s->ctx[role];
+    const struct ss_session_config *g = &s->config;
+    bool split = strcmp(g->placement, "split") == 0;
+    struct ss_dev_options o = {.device = split && role == SS_P1 ? 1 : 0, .threads = threads_of(s, role)};
+    c->role = role;
+    c->parties = g->variant->parties;
+    c->variant = g->variant;
+    c->shape = &g->model->shape;
+    c->backend = ss_backend_find(g->backend);
+    c->host = ss_backend_find("cpu");
+    c->max_tokens = g->max_tokens;
+    c->all_logits = g->all_logits;
+    c->channel = s->channel;
+    memcpy(c->option, g->option, sizeof c->option);
+    if (ss_wire_alloc(&c->wire, c->shape->n_layers + 1) != 0)
+        SS_FAIL(SS_ENV, "out of memory for the byte table of %zu layers", c->shape->n_layers);
+    SS_TRY(c->backend->open(&c->dev, &o));
+    SS_TRY(c->host->open(&c->host_dev, &o));
+    if (g->fixed_key)
+        ss_prg_from_key(&c->prg, g->fixed_key, 0x7465737400000000u + (uint64_t)role);
+    else
+        SS_TRY(ss_prg_init(&c->prg, 0));
+    return SS_OK;
+}
+
+static enum ss_err open_weights(struct ss_session *s, int role)
+{
+    const struct ss_session_config *g = &s->config;
+    return ss_weights_open(&s->weights[role], &s->ctx[role], g->model, g->variant->weights, g->seed, g->weight_budget_bytes);
+}
+
+static enum ss_err open_buffers(struct ss_session *s, int role)
+{
+    struct ss_ctx *c = &s->ctx[role];
+    SS_TRY(c->variant->open(c));
+    return role == SS_DEALER ? SS_OK : ss_activations_open(c, &s->activations[role]);
+}
+
+static enum ss_err close_role(struct ss_session *s, int role)
+{
+    struct ss_ctx *c = &s->ctx[role];
+    if (c->dev) {
+        if (role != SS_DEALER)
+            ss_activations_close(c, &s->activations[role]);
+        if (c->variant)
+            c->variant->close(c);
+        if (role < 2 && s->weights[role])
+            ss_weights_close(s->weights[role], c);
+        for (int i = 0; i < 2; i++)
+            ss_buf_free(c, &c->scratch[i]);
+        ss_channel_release(c);
+        c->backend->close(c->dev);
+    }
+    if (c->host_dev)
+        c->host->close(c->host_dev);
+    ss_prg_wipe(&c->prg);
+    ss_wire_free(&c->wire);
+    free(c->marks.op);
+    return SS_OK;
+}
+
+static struct ss_weights *weights_of(struct ss_session *s, int role)
+{
+    return role == SS_P1 && s->weights[1] ? s->weights[1] : s->weights[0];
+}
+
+static enum ss_err pass_role(struct ss_session *s, int role)
+{
+    struct ss_ctx *c = &s->ctx[role];
+    c->pass++;
+    c->marks.n = 0;
+    memset(&c->counters, 0, sizeof c->counters);
+    ss_wire_clear(&c->wire);
+    if (role == SS_DEALER)
+        return ss_forward_dealer(c, weights_of(s, role));
+    bool first = role == SS_P0;
+    return ss_forward(c, weights_of(s, role), &s->activations[role], first ? s->ids : NULL, first ? s->h_x : NULL,
+                      first ? s->h_logits : NULL);
+}
+
+static enum ss_err check_config(const struct ss_session_config *g)
+{
+    const struct ss_backend *b = ss_backend_find(g->backend);
+    if (!b)
+        SS_FAIL(SS_USAGE, "this build has no backend '%s'; `shardscale list` names those it has (make CUDA=1 adds cuda)",
+                g->backend);
+    const char *why = b->unusable();
+    if (why)
+        SS_FAIL(SS_SKIP, "backend %s cannot be used here: %s", g->backend, why);
+    if (g->max_tokens == 0 || g->max_tokens > g->model->shape.max_seq)
+        SS_FAIL(SS_USAGE, "%zu tokens asked of %s; it takes 1 to %zu", g->max_tokens, g->model->name, g->model->shape.max_seq);
+    return SS_OK;
+}
+
+static enum ss_err start_workers(struct ss_session *s)
+{
+    for (int role = 0; role < n_roles(s); role++) {
+        s->worker[role].session = s;
+        s->worker[role].role = role;
+        if (pthread_create(&s->worker[role].thread, NULL, work, &s->worker[role]) != 0)
+            SS_FAIL(SS_ENV, "cannot start a thread for role %d", role);
+        s->worker[role].started = true;
+    }
+    return SS_OK;
+}
+
+enum ss_err ss_session_open(struct ss_session **out, const struct ss_session_config *config)
+{
+    *out = NULL;
+    SS_TRY(check_config(config));
+    struct ss_session *s = calloc(1, sizeof *s);
+    if (!s)
+        SS_FAIL(SS_ENV, "out of memory for a session");
+    enum ss_err err = SS_OK;
+    s->config = *config;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    const struct ss_shape *shape = &config->model->shape;
+    s->h_x = malloc(config->max_tokens * shape->d_model * sizeof *s->h_x);
+    s->own_logits = malloc((config->all_logits ? config->max_tokens : 1) * shape->vocab * sizeof *s->own_logits);
+    if (!s->h_x || !s->own_logits)
+        SS_FAIL_OUT(SS_ENV, "out of memory for the host's copy of embeddings and logits");
+    SS_TRY_OUT(ss_channel_new(&s->channel));
+    if (config->tap)
+        ss_channel_tap(s->channel, config->tap, config->tap_arg);
+    SS_TRY_OUT(start_workers(s));
+    SS_TRY_OUT(run_roles(s, all_roles(s), open_role));
+    bool split = strcmp(config->placement, "split") == 0 && config->variant->parties == 2;
+    SS_TRY_OUT(run_roles(s, split ? 3u : 1u, open_weights));
+    SS_TRY_OUT(run_roles(s, all_roles(s), open_buffers));
+out:
+    if (err != SS_OK)
+        ss_session_close(s);
+    else
+        *out = s;
+    return err;
+}
+
+void ss_session_close(struct ss_session *s)
+{
+    if (!s)
+        return;
+    bool started = true;
+    for (int role = 0; role < n_roles(s); role++)
+        started = started && s->worker[role].started;
+    if (started && run_roles(s, all_roles(s), close_role) != SS_OK)
+        ss_warn("a role did not close cleanly");
+    pthread_mutex_lock(&s->lock);
+    s->quit = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    for (int role = 0; role < SS_N_ROLES; role++)
+        if (s->worker[role].started)
+            pthread_join(s->worker[role].thread, NULL);
+    ss_channel_free(s->channel);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->changed);
+    free(s->h_x);
+    free(s->own_logits);
+    free(s);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void collect_times(struct ss_session *s, struct ss_pass *pass)
+{
+    for (int role = 0; role < s->config.variant->parties; role++) {
+        uint64_t op_ns[SS_N_OPS], online = 0;
+        ss_ctx_times(&s->ctx[role], op_ns);
+        for (int op = 0; op < SS_N_OPS; op++)
+            if (op != SS_OP_weights && op != SS_OP_offline)
+                online += op_ns[op];
+        pass->party_ns[role] = online;
+        pass->online_ns = max_u64(pass->online_ns, online);
+        pass->offline_ns = max_u64(pass->offline_ns, op_ns[SS_OP_offline]);
+        pass->weights_ns = max_u64(pass->weights_ns, op_ns[SS_OP_weights]);
+        if (role == SS_P0)
+            memcpy(pass->op_ns, op_ns, sizeof op_ns);
+    }
+    pass->device_ns = strcmp(s->config.backend, "cpu") == 0 ? 0 : pass->party_ns[SS_P0];
+}
+
+/* Bytes were counted by their senders; everything else by both parties alike. */
+static enum ss_err collect_counters(struct ss_session *s)
+{
+    s->counters = s->ctx[SS_P0].counters;
+    for (int role = SS_P1; role < n_roles(s); role++) {
+        for (int phase = 0; phase < SS_N_PHASES; phase++)
+            for (int dir = 0; dir < SS_N_DIRS; dir++) {
+                int64_t *sum = ss_counters_bytes(&s->counters, (enum ss_phase)phase, (enum ss_dir)dir);
+                if (sum)
+                    *sum += *ss_counters_bytes(&s->ctx[role].counters, (enum ss_phase)phase, (enum ss_dir)dir);
+            }
+        struct ss_wire *to = &s->ctx[SS_P0].wire;
+        const struct ss_wire *from = &s->ctx[role].wire;
+        for (size_t i = 0; i < to->layers * SS_N_OPS * SS_N_DIRS; i++)
+            to->bytes[i] += from->bytes[i];
+    }
+    struct ss_counters expected;
+    ss_session_expected(s, &expected);
+    int differ = ss_counters_differ(&s->counters, &expected);
+    if (differ >= 0)
+        SS_FAIL(SS_COUNTS, "%s counted %lld for '%s' where its cost() says %lld", s->config.variant->name,
+                (long long)ss_counters_values(&s->counters)[differ], ss_counter_names[differ].long_name,
+                (long long)ss_counters_values(&expected)[differ]);
+    return SS_OK;
+}
+
+enum ss_err ss_session_pass(struct ss_session *s, const int32_t *ids, size_t n, float *h_logits, struct ss_pass *pass)
+{
+    size_t vocab = s->config.model->shape.vocab;
+    SS_REQUIRE(n > 0 && n <= s->config.max_tokens);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (size_t)ids[i] >= vocab)
+            SS_FAIL(SS_USAGE, "token id %d at position %zu is outside the vocabulary of %s, 0 to %zu", (int)ids[i], i,
+                    s->config.model->name, vocab - 1);
+    s->ids = ids;
+    s->h_logits = h_logits ? h_logits : s->own_logits;
+    for (int role = 0; role < n_roles(s); role++) {
+        s->ctx[role].tokens = n;
+        s->ctx[role].past = 0;
+    }
+    struct ss_pass zero = {0}, *p = pass ? pass : &zero;
+    *p = zero;
+    uint64_t start = now_ns();
+    SS_TRY(run_roles(s, all_roles(s), pass_role));
+    p->wall_ns = now_ns() - start;
+    collect_times(s, p);
+    return collect_counters(s);
+}
+
+const struct ss_counters *ss_session_counters(const struct ss_session *s)
+{
+    return &s->counters;
+}
+
+void ss_session_expected(const struct ss_session *s, struct ss_counters *expected)
+{
+    const struct ss_ctx *c = &s->ctx[SS_P0];
+    struct ss_job job = {
+        .shape = c->shape, .tokens = c->tokens, .past = c->past, .all_logits = c->all_logits, .option = c->option};
+    memset(expected, 0, sizeof *expected);
+    c->variant->cost(&job, expected);
+}
+
+const struct ss_wire *ss_session_wire(const struct ss_session *s)
+{
+    return &s->ctx[SS_P0].wire;
+}
+
+void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS])
+{
+    memset(peak, 0, SS_N_TAGS * sizeof *peak);
+    for (int role = 0; role < n_roles(s); role++)
+        for (int tag = 0; tag < SS_N_TAGS; tag++)
+            peak[tag] += s->ctx[role].memory.peak[tag];
+}
+
+bool ss_session_resident(const struct ss_session *s)
+{
+    return ss_weights_resident(s->weights[0]);
+}

@@ -1,0 +1,82 @@
+/* roles.c — see roles.h. */
+#include "tests/roles.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <string.h>
+
+void roles_open(struct roles *r, ss_tap tap, void *tap_arg)
+{
+    memset(r, 0, sizeof *r);
+    r->shape = (struct ss_shape){.d_model = 8, .d_ff = 16, .n_layers = 4, .n_heads = 2, .n_kv = 1, .d_head = 4, .vocab = 16};
+    cr_assert_eq(ss_channel_new(&r->channel), SS_OK);
+    ss_channel_tap(r->channel, tap, tap_arg);
+    for (int role = 0; role < SS_N_ROLES; role++) {
+        struct ss_ctx *c = &r->ctx[role];
+        c->role = role;
+        c->parties = 2;
+        c->backend = c->host = ss_backend_find("cpu");
+        c->shape = &r->shape;
+        c->channel = r->channel;
+        c->frac_bits = 16;
+        c->pass = 1;
+        c->phase = SS_OFFLINE;
+        c->op = SS_OP_offline;
+        cr_assert_eq(ss_wire_alloc(&c->wire, r->shape.n_layers + 1), 0);
+        struct ss_dev_options o = {.threads = 1};
+        cr_assert_eq(c->backend->open(&c->dev, &o), SS_OK);
+        c->host_dev = c->dev;
+        cr_assert_eq(ss_prg_init(&c->prg, 0), SS_OK);
+    }
+}
+
+void roles_close(struct roles *r)
+{
+    for (int role = 0; role < SS_N_ROLES; role++) {
+        struct ss_ctx *c = &r->ctx[role];
+        for (int i = 0; i < 2; i++)
+            ss_buf_free(c, &c->scratch[i]);
+        ss_channel_release(c);
+        ss_wire_free(&c->wire);
+        c->backend->close(c->dev);
+    }
+    ss_channel_free(r->channel);
+}
+
+struct task {
+    struct ss_ctx *c;
+    role_fn fn;
+    void *arg;
+    enum ss_err err;
+};
+
+static void *run_task(void *arg)
+{
+    struct task *t = arg;
+    t->err = t->fn(t->c, t->arg);
+    if (t->err != SS_OK)
+        ss_channel_abort(t->c->channel);
+    return NULL;
+}
+
+enum ss_err roles_run_expecting(struct roles *r, role_fn fn, void *arg)
+{
+    struct task task[SS_N_ROLES];
+    pthread_t thread[SS_N_ROLES];
+    enum ss_err err = SS_OK;
+    for (int role = 0; role < SS_N_ROLES; role++) {
+        task[role] = (struct task){&r->ctx[role], fn, arg, SS_OK};
+        cr_assert_eq(pthread_create(&thread[role], NULL, run_task, &task[role]), 0);
+    }
+    for (int role = 0; role < SS_N_ROLES; role++) {
+        pthread_join(thread[role], NULL);
+        if (err == SS_OK)
+            err = task[role].err;
+    }
+    return err;
+}
+
+void roles_run(struct roles *r, role_fn fn, void *arg)
+{
+    cr_assert_eq(roles_run_expecting(r, fn, arg), SS_OK);
+}

@@ -1,0 +1,279 @@
+/* test_forward.c — whole passes: golden logits, and the contract that every variant keeps on every backend. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/philox.h"
+#include "harness/safetensors.h"
+#include "harness/session.h"
+
+static const uint8_t key[16] = "a key for tests";
+
+static struct ss_session_config config_of(const struct ss_model *m, const char *variant, const char *backend, size_t tokens)
+{
+    struct ss_session_config g = {.model = m,
+                                  .variant = ss_variant_find(variant),
+                                  .backend = backend,
+                                  .placement = "one",
+                                  .max_tokens = tokens,
+                                  .all_logits = true,
+                                  .seed = 7,
+                                  .threads = 2,
+                                  .weight_budget_bytes = SIZE_MAX,
+                                  .fixed_key = key};
+    cr_assert(g.variant);
+    cr_assert_eq(ss_options_parse(g.variant, "", g.option), SS_OK);
+    return g;
+}
+
+static void pass(const struct ss_session_config *g, const int32_t *ids, size_t n, float *logits)
+{
+    struct ss_session *s;
+    cr_assert_eq(ss_session_open(&s, g), SS_OK, "%s", ss_last_error());
+    cr_assert_eq(ss_session_pass(s, ids, n, logits, NULL), SS_OK, "%s", ss_last_error());
+    ss_session_close(s);
+}
+
+static void model_at(struct ss_model *m, const char *name)
+{
+    char path[1200];
+    snprintf(path, sizeof path, "%s/tests/data/%s", ss_home(), name);
+    cr_assert_eq(ss_model_from_dir(m, path), SS_OK);
+}
+
+/* Relative L2 distance of all logits of a checkpoint from those that HF transformers computed in fp32. */
+static double golden_distance(const char *model, const char *variant, const char *backend)
+{
+    struct ss_model m;
+    char path[1200];
+    struct ss_safetensors *golden;
+    model_at(&m, model);
+    snprintf(path, sizeof path, "%s/golden.safetensors", m.path);
+    cr_assert_eq(ss_safetensors_open_file(&golden, path), SS_OK);
+    const struct ss_tensor *ids = ss_safetensors_find(golden, "input_ids"), *want = ss_safetensors_find(golden, "logits");
+    cr_assert(ids && want);
+    size_t sequences = ids->shape[0], n = ids->shape[1], values = n * m.shape.vocab;
+    float *logits = malloc(sequences * values * sizeof *logits), *reference = malloc(sequences * values * sizeof *reference);
+    ss_tensor_to_f32(reference, want, 0, sequences * values);
+    struct ss_session_config g = config_of(&m, variant, backend, n);
+    for (size_t s = 0; s < sequences; s++) {
+        int32_t row[512];
+        for (size_t i = 0; i < n; i++) {
+            int64_t id;
+            memcpy(&id, (const char *)ids->data + (s * n + i) * sizeof id, sizeof id);
+            row[i] = (int32_t)id;
+        }
+        pass(&g, row, n, logits + s * values);
+    }
+    struct ss_distance d;
+    ss_distance(&d, logits, reference, sequences * n, m.shape.vocab);
+    free(logits);
+    free(reference);
+    ss_safetensors_close(golden);
+    return d.rel_l2;
+}
+
+Test(golden, plain_is_within_2e_5_of_transformers)
+{
+    cr_assert_lt(golden_distance("qwen2-tiny-a", "plain", "cpu"), 2e-5);
+    cr_assert_lt(golden_distance("tiny-lm", "plain", "cpu"), 2e-5);
+}
+
+Test(golden, v2_and_v3_are_within_1e_3_of_transformers)
+{
+    cr_assert_lt(golden_distance("qwen2-tiny-a", "v2", "cpu"), 1e-3);
+    cr_assert_lt(golden_distance("tiny-lm", "v2", "cpu"), 1e-3);
+    cr_assert_lt(golden_distance("qwen2-tiny-a", "v3", "cpu"), 1e-3);
+    cr_assert_lt(golden_distance("tiny-lm", "v3", "cpu"), 1e-3);
+}
+
+/* Contract of every variant on every backend of this build that can run here. */
+struct pair {
+    char variant[24], backend[16];
+};
+
+ParameterizedTestParameters(contract, every_variant_on_every_backend)
+{
+    static struct pair pairs[64];
+    size_t n = 0;
+    for (size_t v = 0; ss_variants[v]; v++)
+        for (size_t b = 0; ss_backends[b]; b++) {
+            if (ss_backends[b]->unusable())
+                continue;
+            snprintf(pairs[n].variant, sizeof pairs[n].variant, "%s", ss_variants[v]->name);
+            snprintf(pairs[n].backend, sizeof pairs[n].backend, "%s", ss_backends[b]->name);
+            n++;
+        }
+    return cr_make_param_array(struct pair, pairs, n);
+}
+
+ParameterizedTest(struct pair *p, contract, every_variant_on_every_backend)
+{
+    enum { TOKENS = 9 };
+    struct ss_model m;
+    model_at(&m, "qwen2-tiny-a");
+    size_t values = TOKENS * m.shape.vocab;
+    int32_t ids[TOKENS];
+    ss_synth_ids(ids, TOKENS, m.shape.vocab, 3);
+    float *a = malloc(values * sizeof *a), *b = malloc(values * sizeof *b);
+    struct ss_session_config g = config_of(&m, p->variant, p->backend, TOKENS);
+    pass(&g, ids, TOKENS, a); /* SS_OK: counters equal cost() */
+
+    pass(&g, ids, TOKENS, b);
+    cr_assert_arr_eq(a, b, values * sizeof *a, "%s: same keys, other logits", p->variant);
+
+    g.weight_budget_bytes = 0;
+    pass(&g, ids, TOKENS, b);
+    cr_assert_arr_eq(a, b, values * sizeof *a, "%s: streamed weights give other logits than resident ones", p->variant);
+
+    g.weight_budget_bytes = SIZE_MAX;
+    g.max_tokens = TOKENS + 5;
+    g.all_logits = false;
+    pass(&g, ids, TOKENS, b);
+    struct ss_distance d;
+    ss_distance(&d, b, a + values - m.shape.vocab, 1, m.shape.vocab);
+    cr_assert_lt(d.rel_l2, 1e-2, "%s: the last row alone differs by %g", p->variant, d.rel_l2);
+
+    g = config_of(&m, p->variant, p->backend, TOKENS);
+    g.fixed_key = NULL;
+    struct ss_session_config plain = config_of(&m, "plain", "cpu", TOKENS);
+    pass(&g, ids, TOKENS, a);
+    pass(&plain, ids, TOKENS, b);
+    ss_distance(&d, a, b, TOKENS, m.shape.vocab);
+    cr_assert_lt(d.rel_l2, 1e-2, "%s: %g from plain", p->variant, d.rel_l2);
+    free(a);
+    free(b);
+}
+
+Test(session, several_passes_of_different_lengths)
+{
+    struct ss_model m;
+    struct ss_session *s;
+    int32_t ids[12];
+    model_at(&m, "qwen2-tiny-a");
+    ss_synth_ids(ids, 12, m.shape.vocab, 5);
+    struct ss_session_config g = config_of(&m, "v3", "cpu", 12), h = config_of(&m, "plain", "cpu", 12);
+    float *a = malloc(12 * m.shape.vocab * sizeof *a), *b = malloc(12 * m.shape.vocab * sizeof *b);
+    cr_assert_eq(ss_session_open(&s, &g), SS_OK);
+    for (size_t n = 12; n > 0; n -= 11) {
+        struct ss_pass times;
+        cr_assert_eq(ss_session_pass(s, ids, n, a, &times), SS_OK);
+        cr_assert_gt(times.online_ns, 0);
+        cr_assert_leq(times.online_ns, times.wall_ns);
+        pass(&h, ids, n, b);
+        struct ss_distance d;
+        ss_distance(&d, a, b, n, m.shape.vocab);
+        cr_assert_lt(d.rel_l2, 1e-3);
+        if (n == 1)
+            break;
+    }
+    ss_session_close(s);
+    free(a);
+    free(b);
+}
+
+Test(session, an_id_outside_the_vocabulary_is_refused_before_anything_runs)
+{
+    struct ss_model m;
+    struct ss_session *s;
+    model_at(&m, "qwen2-tiny-a");
+    struct ss_session_config g = config_of(&m, "v2", "cpu", 4);
+    int32_t ids[4] = {1, 2, 512, 3};
+    ss_set_error_silent(1);
+    cr_assert_eq(ss_session_open(&s, &g), SS_OK);
+    cr_assert_eq(ss_session_pass(s, ids, 4, NULL, NULL), SS_USAGE);
+    cr_assert(strstr(ss_last_error(), "token id 512 at position 2"));
+    ss_session_close(s);
+}
+
+/* doc-1.5b at 56 tokens evaluates 28 x 521,696 functions and the final norm; the seed document's formula says 61,880 OTs. */
+Test(cost, functions_of_doc_1_5b_at_56_tokens)
+{
+    struct ss_model m;
+    cr_assert_eq(ss_model_find(&m, "doc-1.5b"), SS_OK);
+    for (size_t v = 0; ss_variants[v]; v++) {
+        struct ss_counters e = {0};
+        int64_t option[SS_MAX_OPTIONS];
+        cr_assert_eq(ss_options_parse(ss_variants[v], "", option), SS_OK);
+        struct ss_job job = {.shape = &m.shape, .tokens = 56, .option = option};
+        ss_variants[v]->cost(&job, &e);
+        cr_assert_eq(e.func_silu + e.func_exp + e.func_recip + e.func_rsqrt, 28 * 521696 + 1, "%s", ss_variants[v]->name);
+    }
+}
+
+/* Digest of all messages, queue by queue, of a pass with fixed keys. */
+struct trace {
+    EVP_MD_CTX *md[SS_N_ROLES][SS_N_ROLES];
+};
+
+static void digest_message(void *arg, int from, int to, const char *what, const void *data, size_t bytes)
+{
+    struct trace *t = arg; /* one sender per queue: no two threads meet here */
+    uint64_t length = bytes;
+    EVP_DigestUpdate(t->md[from][to], what, 4);
+    EVP_DigestUpdate(t->md[from][to], &length, sizeof length);
+    EVP_DigestUpdate(t->md[from][to], data, bytes);
+}
+
+static void trace_of(const char *variant, char hex[65])
+{
+    struct trace t;
+    struct ss_model m;
+    EVP_MD_CTX *all = EVP_MD_CTX_new();
+    unsigned char sum[32];
+    int32_t ids[5];
+    model_at(&m, "qwen2-tiny-a");
+    ss_synth_ids(ids, 5, m.shape.vocab, 11);
+    for (int from = 0; from < SS_N_ROLES; from++)
+        for (int to = 0; to < SS_N_ROLES; to++) {
+            t.md[from][to] = EVP_MD_CTX_new();
+            EVP_DigestInit_ex(t.md[from][to], EVP_sha256(), NULL);
+        }
+    struct ss_session_config g = config_of(&m, variant, "cpu", 5);
+    g.tap = digest_message;
+    g.tap_arg = &t;
+    float *logits = malloc(5 * m.shape.vocab * sizeof *logits);
+    pass(&g, ids, 5, logits);
+    EVP_DigestInit_ex(all, EVP_sha256(), NULL);
+    for (int from = 0; from < SS_N_ROLES; from++)
+        for (int to = 0; to < SS_N_ROLES; to++) {
+            EVP_DigestFinal_ex(t.md[from][to], sum, NULL);
+            EVP_DigestUpdate(all, sum, sizeof sum);
+            EVP_MD_CTX_free(t.md[from][to]);
+        }
+    EVP_DigestFinal_ex(all, sum, NULL);
+    EVP_MD_CTX_free(all);
+    for (int i = 0; i < 32; i++)
+        snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+    free(logits);
+}
+
+/* The line of the baseline that names this variant; false if there is none. */
+static bool baseline(const char *variant, char want[128])
+{
+    char path[1200], name[32];
+    snprintf(path, sizeof path, "%s/tests/data/wire_trace.txt", ss_home());
+    FILE *f = fopen(path, "r");
+    cr_assert(f, "%s is missing", path);
+    bool found = false;
+    while (!found && fscanf(f, "%31s %127s", name, want) == 2)
+        found = strcmp(name, variant) == 0;
+    fclose(f);
+    return found;
+}
+
+/* A change here means that what goes over the wire has changed: look at the diff of the protocol, then update the line. */
+Test(wire, traces_equal_the_checked_in_digests)
+{
+    for (size_t v = 0; ss_variants[v]; v++) {
+        if (ss_variants[v]->parties != 2)
+            continue;
+        char want[128], got[65];
+        trace_of(ss_variants[v]->name, got);
+        cr_expect(baseline(ss_variants[v]->name, want) && strcmp(got, want) == 0,
+                  "tests/data/wire_trace.txt should have the line: %s %s", ss_variants[v]->name, got);
+    }
+}
