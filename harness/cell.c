@@ -1,0 +1,92 @@
+/* cell.c — identity of a cell, key/value pairs, and what a result owns. */
+#include "harness/cell.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+const char *const ss_status_names[3] = {[SS_MEASURED] = "measured", [SS_FAILED] = "failed", [SS_SKIPPED] = "skipped"};
+
+void ss_cell_identify(struct ss_cell *c)
+{
+    char text[sizeof *c + 256]; /* all fields, their names and two 20-digit numbers */
+    int length =
+        snprintf(text, sizeof text,
+                 "model=%s\nvariant=%s\nbackend=%s\nphase=%s\noptions=%s\ntokens=%zu\nseed=%" PRIu64 "\nreference=%d\n",
+                 c->model, c->variant, c->backend, c->phase, c->options, c->tokens, c->seed, c->reference);
+    SS_REQUIRE(length > 0 && (size_t)length < sizeof text);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned digest_bytes = 0;
+    SS_REQUIRE(EVP_Digest(text, (size_t)length, digest, &digest_bytes, EVP_sha256(), NULL) == 1 && digest_bytes == 32);
+    for (size_t i = 0; i < 8; i++)
+        snprintf(c->id + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* The pair with this key, NULL if absent. */
+static struct ss_pair *find(const struct ss_pairs *p, const char *key)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (strcmp(p->v[i].key, key) == 0)
+            return &p->v[i];
+    return NULL;
+}
+
+enum ss_err ss_pairs_add(struct ss_pairs *p, const char *key, const char *fmt, ...)
+{
+    char *value = NULL, *name = NULL;
+    va_list args;
+    va_start(args, fmt);
+    int length = vasprintf(&value, fmt, args);
+    va_end(args);
+    if (length < 0) {
+        value = NULL;
+        goto memory;
+    }
+    struct ss_pair *old = find(p, key); /* a key occurs once: the later value replaces the earlier */
+    if (old) {
+        free(old->value);
+        old->value = value;
+        return SS_OK;
+    }
+    name = strdup(key);
+    struct ss_pair *v = name ? realloc(p->v, (p->n + 1) * sizeof *v) : NULL;
+    if (!v)
+        goto memory;
+    p->v = v;
+    p->v[p->n++] = (struct ss_pair){.key = name, .value = value};
+    return SS_OK;
+memory:
+    free(name);
+    free(value);
+    SS_FAIL(SS_ENV, "no memory to note '%s'; close other programs", key);
+}
+
+const char *ss_pairs_get(const struct ss_pairs *p, const char *key)
+{
+    const struct ss_pair *pair = find(p, key);
+    return pair ? pair->value : NULL;
+}
+
+void ss_pairs_free(struct ss_pairs *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->v[i].key);
+        free(p->v[i].value);
+    }
+    free(p->v);
+    *p = (struct ss_pairs){0};
+}
+
+void ss_result_free(struct ss_result *r)
+{
+    ss_pairs_free(&r->env);
+    ss_pairs_free(&r->config);
+    ss_wire_free(&r->wire);
+    free(r->pass);
+    free(r->logits);
+    *r = (struct ss_result){0};
+}

@@ -1,0 +1,100 @@
+/* cpu.h — inside of the CPU backend: its device handle, the paths chosen when it is opened, and the operations by file.
+   Contracts of the operations are those of kernels/backend.h. */
+#ifndef SS_KERNELS_CPU_H
+#define SS_KERNELS_CPU_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/backend.h"
+
+enum cpu_isa { CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_N_ISA };
+
+/* Loops over fewer elements than this run on one thread: starting the team costs more. */
+enum { CPU_PARALLEL_MIN = 32768 };
+
+struct ss_dev {
+    int threads;
+    enum cpu_isa isa; /* widest instruction set of this CPU, or what SHARDSCALE_CPU asked for */
+    const struct cpu_dot *dot;
+    const struct cpu_aes *aes;
+    uint64_t *mark_ns;
+    size_t n_marks;
+    void *work; /* scratch of one operation; may hold shares */
+    size_t work_bytes;
+};
+
+/* Scratch of at least `bytes`, 64-byte aligned, valid until the next call; grows, never shrinks. */
+SS_CHECKED enum ss_err cpu_work(struct ss_dev *dev, void **p, size_t bytes);
+
+/* ---- dev.c */
+enum ss_err cpu_open(struct ss_dev **dev, const struct ss_dev_options *o);
+void cpu_close(struct ss_dev *dev);
+void cpu_memory(struct ss_dev *dev, size_t *free_bytes, size_t *total_bytes);
+enum ss_err cpu_alloc(struct ss_dev *dev, void **p, size_t bytes);
+void cpu_free(struct ss_dev *dev, void *p, size_t bytes, bool wipe);
+enum ss_err cpu_move(struct ss_dev *dev, void *dst, const void *src, size_t bytes);
+enum ss_err cpu_sync(struct ss_dev *dev);
+enum ss_err cpu_mark(struct ss_dev *dev, size_t slot);
+uint64_t cpu_span_ns(struct ss_dev *dev, size_t from, size_t to);
+
+/* ---- gemm.c: float product */
+enum ss_err cpu_gemm(struct ss_dev *dev, float *out, const void *a, enum ss_type act, size_t m, const struct ss_matrix *w,
+                     const float *bias, bool accumulate);
+/* Round to nearest, ties to even; NaN stays NaN. */
+uint16_t cpu_bf16(float x);
+/* out[first .. first + n) of type act (SS_F32 or SS_BF16) = x */
+void cpu_store(void *out, enum ss_type act, size_t first, const float *x, size_t n);
+
+/* ---- dot.c, dot_avx2.c, dot_avx512.c, gemm_ring.c: ring product.
+   A ring element becomes five signed digits, x = sum_d digit[d] 2^(0,11,22,32,48) mod 2^64, so that 16-bit multiply-add
+   instructions do the work. The three low digits lie in [-1024, 1023] (the third in [-512, 511]): their 32-bit lanes stay exact
+   over CPU_BLOCK_STEPS steps because 2 * 1024 * 32512 * 32 < 2^31. The two high digits are 16 bits wide; their lanes may wrap,
+   since only the sum mod 2^32 survives the shift by 32. */
+enum { CPU_DIGITS = 5, CPU_BLOCK_STEPS = 32, CPU_TILE_ROWS = 16 };
+struct cpu_dot {
+    size_t lanes; /* int16 values per register = k covered by one step; 0: no fast path */
+    size_t rows;  /* weight rows of one call; divides CPU_TILE_ROWS */
+    /* acc[r] += x . w[r] mod 2^64, x (steps, CPU_DIGITS, lanes) digits of one token, w[r] (steps * lanes), steps <=
+       CPU_BLOCK_STEPS. */
+    void (*run)(uint64_t *acc, const int16_t *x, const int16_t *const *w, size_t steps);
+};
+extern const struct cpu_dot cpu_dot_avx2, cpu_dot_avx512;
+enum ss_err cpu_gemm_ring(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t m, const struct ss_matrix *w);
+
+/* ---- aes.c, aes_vaes.c: AES-128-CTR */
+struct cpu_aes {
+    const char *name;
+    enum cpu_isa isa; /* least SHARDSCALE_CPU at which it may be chosen */
+    bool (*usable)(void);
+    /* out: 16 * blocks bytes of keystream; see prg_fill */
+    enum ss_err (*fill)(uint8_t *out, size_t blocks, const struct ss_aes_key *key, uint64_t nonce, uint64_t first_block);
+};
+/* Every path, slowest first; NULL-terminated. */
+extern const struct cpu_aes *const cpu_aes_paths[];
+extern const struct cpu_aes cpu_aes_openssl, cpu_aes_ni, cpu_aes_vaes256, cpu_aes_vaes512;
+const struct cpu_aes *cpu_aes_choose(enum cpu_isa isa);
+enum ss_err cpu_prg_fill(struct ss_dev *dev, uint64_t *out, size_t n, const struct ss_aes_key *key, uint64_t nonce,
+                         uint64_t first_block);
+
+/* ---- ring.c */
+enum ss_err cpu_ring_add(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+enum ss_err cpu_ring_sub(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+enum ss_err cpu_ring_mul(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+enum ss_err cpu_ring_add_bias(struct ss_dev *dev, uint64_t *x, const float *bias, size_t rows, size_t cols, unsigned bits,
+                              const uint8_t *col_bits);
+enum ss_err cpu_ring_encode(struct ss_dev *dev, uint64_t *out, const float *x, size_t n, unsigned bits);
+enum ss_err cpu_ring_decode(struct ss_dev *dev, float *out, const uint64_t *a, const uint64_t *b, size_t rows, size_t cols,
+                            unsigned bits, const uint8_t *col_bits);
+enum ss_err cpu_trunc_open(struct ss_dev *dev, uint64_t *c, const uint64_t *x, const uint64_t *r, size_t n, int party);
+enum ss_err cpu_trunc_close(struct ss_dev *dev, uint64_t *out, const uint64_t *c0, const uint64_t *c1, const uint64_t *rt,
+                            const uint64_t *rm, size_t rows, size_t cols, unsigned m, const uint8_t *col_m, int party,
+                            bool accumulate);
+enum ss_err cpu_trunc_deal(struct ss_dev *dev, uint64_t *rt1, uint64_t *rm1, const uint64_t *r0, const uint64_t *r1,
+                           const uint64_t *rt0, const uint64_t *rm0, size_t rows, size_t cols, unsigned m,
+                           const uint8_t *col_m);
+
+/* ---- synth.c */
+enum ss_err cpu_synth(struct ss_dev *dev, void *dst, enum ss_type type, size_t total_rows, size_t dst_row0, uint64_t seed,
+                      uint64_t stream, size_t row0, size_t rows, size_t cols, unsigned scale_bits);
+#endif
