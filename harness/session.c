@@ -124,6 +124,7 @@ static enum ss_err open_role(struct ss_session *s, int role)
     memcpy(c->option, g->option, sizeof c->option);
     if (ss_wire_alloc(&c->wire, c->shape->n_layers + 1) != 0)
         SS_FAIL(SS_ENV, "out of memory for the byte table of %zu layers", c->shape->n_layers);
+    omp_set_num_threads(o.threads); /* of this role's thread, for what is parallel outside the backend */
     SS_TRY(c->backend->open(&c->dev, &o));
     SS_TRY(c->host->open(&c->host_dev, &o));
     if (g->fixed_key)
@@ -133,10 +134,16 @@ static enum ss_err open_role(struct ss_session *s, int role)
     return SS_OK;
 }
 
+/* Weights may stay resident up to 70% of what is free: the rest is for activations, messages and the file cache. */
 static enum ss_err open_weights(struct ss_session *s, int role)
 {
     const struct ss_session_config *g = &s->config;
-    return ss_weights_open(&s->weights[role], &s->ctx[role], g->model, g->variant->weights, g->seed, g->weight_budget_bytes);
+    struct ss_ctx *c = &s->ctx[role];
+    size_t free_bytes, total_bytes, budget = g->weight_budget_bytes;
+    c->backend->memory(c->dev, &free_bytes, &total_bytes);
+    if (budget > free_bytes / 10 * 7)
+        budget = free_bytes / 10 * 7;
+    return ss_weights_open(&s->weights[role], c, g->model, g->variant->weights, g->seed, budget);
 }
 
 static enum ss_err open_buffers(struct ss_session *s, int role)
