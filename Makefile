@@ -92,7 +92,7 @@ $B/tests/run: $(filter-out $B/harness/main.o,$(OBJ)) $(TEST_OBJ)
 
 test-binary: $B/tests/run
 tests: $B/tests/run all
-	@SHARDSCALE_HOME=$(CURDIR) SHARDSCALE=$(CURDIR)/$B/shardscale $(if $(SAN),ASAN_OPTIONS=detect_leaks=0) \
+	@OMP_WAIT_POLICY=passive SHARDSCALE_HOME=$(CURDIR) SHARDSCALE=$(CURDIR)/$B/shardscale $(if $(SAN),ASAN_OPTIONS=detect_leaks=0) \
 		$B/tests/run --filter '$(T)' -j2 --timeout 300
 
 test: deps
@@ -110,7 +110,7 @@ format:
 format-check:
 	@clang-format --dry-run --Werror $(FORMATTED)
 lint: $B/registry.c
-	@printf '%s\n' $(SRC) | xargs -P2 -n8 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I. -fopenmp $(PKG_CFLAGS) 2>/dev/null' lint
+	@printf '%s\n' $(SRC) | xargs -P2 -n1 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I. -fopenmp $(PKG_CFLAGS) 2>/dev/null' lint
 
 cuda-objects:
 	@$(MAKE) --no-print-directory CUDA=1 $(patsubst %.cu,build/cuda/%.cu.o,$(sort $(wildcard kernels/*.cu kernels/cuda/*.cu)))

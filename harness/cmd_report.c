@@ -1,0 +1,163 @@
+/* cmd_report.c — `shardscale report`: writes what follows from the stored cells, or checks that it is still there. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/cli.h"
+#include "harness/config.h"
+#include "harness/report.h"
+
+struct flags {
+    struct ss_cli cli;
+    const char *only;
+    bool plots, check;
+};
+
+const char *ss_report_dir(const struct ss_cli *cli)
+{
+    static const char *const dirs[] = {"results/gpu", "results/cpu", "results/smoke"};
+    if (cli->results)
+        return cli->results;
+    for (size_t i = 0; i < 3; i++) {
+        char cells[64];
+        snprintf(cells, sizeof cells, "%s/cells", dirs[i]);
+        if (access(cells, F_OK) == 0)
+            return dirs[i];
+    }
+    return dirs[1];
+}
+
+static enum ss_err check_only(const struct ss_report *r, const char *only)
+{
+    const char *names[256];
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_views; i++) {
+        const struct ss_experiment *e = &r->view[i].e;
+        bool found = strcmp(only, e->name) == 0;
+        names[n++] = e->name;
+        for (size_t k = 0; k < e->n_tables + e->n_figures && n < 255; k++) {
+            names[n] = k < e->n_tables ? e->table[k].id : e->figure[k - e->n_tables].id;
+            found = found || strcmp(only, names[n++]) == 0;
+        }
+        if (found && r->view[i].n == 0)
+            SS_FAIL(SS_RESULTS, "%s: no cells of experiment %s here; measure it: shardscale run %s --results %s", r->results_dir,
+                    e->name, e->name, r->results_dir);
+        if (found)
+            return SS_OK;
+    }
+    const char *near = ss_nearest(only, names, n);
+    SS_FAIL(SS_USAGE, "--only: no experiment, table or figure '%s'%s%s%s", only, near ? "; did you mean '" : "", near ? near : "",
+            near ? "'?" : "");
+}
+
+static enum ss_err write_all(const struct ss_outputs *o, const char *dir)
+{
+    char path[2048];
+    snprintf(path, sizeof path, "%s/tables", dir);
+    SS_TRY(ss_dir_create(path));
+    snprintf(path, sizeof path, "%s/plots", dir);
+    SS_TRY(ss_dir_create(path));
+    for (size_t i = 0; i < o->n; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, o->v[i].path);
+        SS_TRY(ss_text_write(&o->v[i].text, path));
+    }
+    return SS_OK;
+}
+
+/* What follows from the data must be there byte by byte; of pictures, which depend on gnuplot's version, that they are there. */
+static enum ss_err compare_all(const struct ss_outputs *o, const char *dir)
+{
+    static const char *const pictures[] = {"svg", "pdf", "png"};
+    size_t differ = 0;
+    char path[2048], first[200] = "";
+    for (size_t i = 0; i < o->n; i++) {
+        struct ss_text there = {0};
+        snprintf(path, sizeof path, "%s/%s", dir, o->v[i].path);
+        bool same = access(path, R_OK) == 0 && ss_text_read(&there, path) == SS_OK && there.n == o->v[i].text.n &&
+                    memcmp(ss_text_str(&there), ss_text_str(&o->v[i].text), there.n) == 0;
+        ss_text_free(&there);
+        size_t len = strlen(path);
+        for (int k = 0; k < 3 && same && len > 4 && strcmp(path + len - 4, ".dat") == 0; k++) {
+            memcpy(path + len - 3, pictures[k], 3);
+            struct stat s;
+            same = stat(path, &s) == 0 && s.st_size > 0;
+        }
+        if (!same && differ++ == 0)
+            snprintf(first, sizeof first, "%s", o->v[i].path);
+    }
+    if (differ)
+        SS_FAIL(SS_REGRESSION, "%s: %zu of %zu files are not what the cells give, the first is %s; write them: shardscale report "
+                "--results %s", dir, differ, o->n, first, dir);
+    ss_note("%s: %zu files are what the cells give", dir, o->n);
+    return SS_OK;
+}
+
+static enum ss_err write_html(const struct ss_outputs *o, const char *dir)
+{
+    struct ss_text html = {0};
+    char path[2048];
+    snprintf(path, sizeof path, "%s/REPORT.html", dir);
+    enum ss_err err = ss_report_html(&html, ss_text_str(&o->v[o->n - 1].text), dir);
+    if (err == SS_OK)
+        err = ss_text_write(&html, path);
+    ss_text_free(&html);
+    return err;
+}
+
+static size_t count_missing(const struct ss_report *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_views; i++)
+        n += r->view[i].n_missing;
+    return n;
+}
+
+static enum ss_err make(struct ss_outputs *o, const struct ss_report *r, const struct flags *f)
+{
+    bool whole = !f->only && !f->plots;
+    if (f->only)
+        SS_TRY(check_only(r, f->only));
+    if (!f->plots)
+        SS_TRY(ss_report_tables(o, r, f->only));
+    SS_TRY(ss_report_figures(o, r, f->only));
+    if (whole)
+        SS_TRY(ss_report_md(ss_outputs_add(o, "REPORT.md"), r));
+    if (f->check)
+        return compare_all(o, r->results_dir);
+    SS_TRY(write_all(o, r->results_dir));
+    SS_TRY(ss_report_plot(r, f->only));
+    if (whole)
+        SS_TRY(write_html(o, r->results_dir));
+    ss_note("%s: %zu files and their pictures%s", r->results_dir, o->n, whole ? "; read REPORT.html" : "");
+    return SS_OK;
+}
+
+enum ss_err ss_cmd_report(int argc, char **argv)
+{
+    struct flags f = {0};
+    const struct ss_flag flags[] = {
+        {"--only", "NAME", SS_FLAG_TEXT, &f.only, "tables and figures of one experiment, or one table or figure by its id"},
+        {"--plots", NULL, SS_FLAG_BOOL, &f.plots, "figures only"},
+        {"--check", NULL, SS_FLAG_BOOL, &f.check, "write nothing; exit 3 if a file is not what the cells give"},
+        {0},
+    };
+    bool done;
+    SS_TRY(ss_flags_parse(&f.cli, "shardscale report [flags]", flags, argc, argv, NULL, &done));
+    if (done)
+        return SS_OK;
+    if (f.cli.filter || f.cli.format)
+        SS_FAIL(SS_USAGE, "report takes neither -E nor -o; --only NAME chooses an experiment, table or figure");
+    struct ss_report r;
+    struct ss_outputs o = {0};
+    SS_TRY(ss_report_open(&r, ss_report_dir(&f.cli)));
+    enum ss_err err = make(&o, &r, &f);
+    size_t missing = count_missing(&r);
+    if (err == SS_OK && missing) /* all is written; a gap must still not pass for a whole campaign */
+        err = ss_fail(SS_CELLS, __FILE__, __LINE__, "%s: %zu cells of experiments that were run are missing; measure them: "
+                      "shardscale run --results %s", r.results_dir, missing, r.results_dir);
+    ss_outputs_free(&o);
+    ss_report_close(&r);
+    return err;
+}

@@ -1,0 +1,451 @@
+/* columns.c — the registry of columns. Counters, tags and operations come from their X-macro lists. */
+#include "harness/columns.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/config.h"
+#include "harness/stats.h"
+#include "harness/text.h"
+
+typedef void (*getter)(struct ss_value *v, const struct ss_result *r);
+enum { PLAIN, COUNTER, PEAK, OP_TIME };
+
+static void set_count(struct ss_value *v, int64_t value)
+{
+    v->present = true;
+    v->count = value;
+    v->real = (double)value;
+}
+
+static void set_real(struct ss_value *v, double value)
+{
+    v->present = isfinite(value);
+    v->real = value;
+}
+
+static void set_text(struct ss_value *v, const char *text)
+{
+    v->present = text && *text;
+    snprintf(v->text, sizeof v->text, "%s", text ? text : "");
+}
+
+/* Median and interval of a time over the repetitions, in ms. offset: of a uint64_t in struct ss_pass. */
+static void set_time(struct ss_value *v, const struct ss_result *r, size_t offset)
+{
+    if (r->reps == 0)
+        return;
+    double *x = malloc(r->reps * sizeof *x);
+    SS_REQUIRE(x);
+    for (size_t i = 0; i < r->reps; i++) {
+        uint64_t ns;
+        memcpy(&ns, (const char *)&r->pass[i] + offset, sizeof ns);
+        x[i] = (double)ns / 1e6;
+    }
+    struct ss_estimate e;
+    ss_median_estimate(&e, x, r->reps);
+    free(x);
+    v->present = true;
+    v->real = e.value;
+    v->has_interval = e.has_interval;
+    v->lo = e.low;
+    v->hi = e.high;
+}
+
+static const struct ss_variant *variant_of(const struct ss_result *r)
+{
+    return ss_variant_find(r->cell.variant);
+}
+
+/* ---- identity ---- */
+static void get_model(struct ss_value *v, const struct ss_result *r)
+{
+    set_text(v, r->cell.model);
+}
+static void get_variant(struct ss_value *v, const struct ss_result *r)
+{
+    set_text(v, r->cell.variant);
+}
+static void get_backend(struct ss_value *v, const struct ss_result *r)
+{
+    set_text(v, r->cell.backend);
+}
+static void get_phase(struct ss_value *v, const struct ss_result *r)
+{
+    set_text(v, r->cell.phase);
+}
+static void get_options(struct ss_value *v, const struct ss_result *r)
+{
+    set_text(v, r->cell.options);
+}
+static void get_id(struct ss_value *v, const struct ss_result *r)
+{
+    set_text(v, r->cell.id);
+}
+static void get_tokens(struct ss_value *v, const struct ss_result *r)
+{
+    set_count(v, (int64_t)r->cell.tokens);
+}
+static void get_claim(struct ss_value *v, const struct ss_result *r)
+{
+    const struct ss_variant *variant = variant_of(r);
+    set_text(v, variant ? variant->claim : "");
+}
+static void get_reveals(struct ss_value *v, const struct ss_result *r)
+{
+    const struct ss_variant *variant = variant_of(r);
+    set_text(v, variant ? variant->reveals : "");
+}
+static void get_trust(struct ss_value *v, const struct ss_result *r)
+{
+    const struct ss_variant *variant = variant_of(r);
+    set_text(v, variant ? variant->trust : "");
+}
+static void get_status(struct ss_value *v, const struct ss_result *r)
+{
+    v->present = true;
+    if (r->status == SS_MEASURED)
+        snprintf(v->text, sizeof v->text, "%s", ss_status_names[r->status]);
+    else
+        snprintf(v->text, sizeof v->text, "%s: %s", ss_status_names[r->status], r->reason);
+}
+
+/* ---- shape ---- */
+#define SHAPE(field)                                                                                                           \
+    static void get_##field(struct ss_value *v, const struct ss_result *r)                                                     \
+    {                                                                                                                          \
+        if (r->shape.n_layers)                                                                                                 \
+            set_count(v, (int64_t)r->shape.field);                                                                             \
+    }
+SHAPE(d_model)
+SHAPE(d_ff)
+SHAPE(n_layers)
+SHAPE(n_heads)
+SHAPE(n_kv)
+SHAPE(d_head)
+SHAPE(vocab)
+#undef SHAPE
+static void get_params(struct ss_value *v, const struct ss_result *r)
+{
+    if (r->params)
+        set_count(v, (int64_t)r->params);
+}
+
+/* ---- the seed document's formulas ---- */
+int64_t ss_seed_ots(const struct ss_shape *s, size_t tokens)
+{
+    return (int64_t)(s->n_layers * (2 + s->d_model + tokens * s->n_heads));
+}
+
+#define SEED(name, value)                                                                                                      \
+    static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
+    {                                                                                                                          \
+        const struct ss_shape *s = &r->shape;                                                                                  \
+        if (s->n_layers)                                                                                                       \
+            set_count(v, (int64_t)(value));                                                                                    \
+    }
+SEED(weight_bytes, 2 * r->params)
+SEED(seed_ots, ss_seed_ots(s, r->cell.tokens))
+SEED(seed_ots_per_layer, ss_seed_ots(s, r->cell.tokens) / (int64_t)s->n_layers)
+SEED(seed_ot_bytes, SS_SEED_OT_BYTES * ss_seed_ots(s, r->cell.tokens))
+SEED(seed_triples, 5 * ss_seed_ots(s, r->cell.tokens))
+SEED(seed_triple_bytes, 5 * SS_SEED_TRIPLE_BYTES * ss_seed_ots(s, r->cell.tokens))
+SEED(seed_share_bytes, s->d_model * r->cell.tokens * 4)
+SEED(seed_net_per_token, 2 * s->d_model * 4)
+SEED(seed_kv_bytes, 2 * SS_SEED_KV_TOKENS * s->n_kv * s->d_head * 4 * s->n_layers)
+SEED(seed_table_bytes, SS_SEED_TABLE_BYTES)
+#undef SEED
+
+/* ---- counted ---- */
+static int64_t functions(const struct ss_counters *c)
+{
+    return c->func_silu + c->func_exp + c->func_recip + c->func_rsqrt + c->func_relu;
+}
+static int64_t bytes_of(const struct ss_counters *c, enum ss_phase phase, enum ss_dir from, enum ss_dir to)
+{
+    struct ss_counters copy = *c;
+    int64_t sum = 0;
+    for (int d = from; d <= (int)to; d++) {
+        const int64_t *bytes = ss_counters_bytes(&copy, phase, (enum ss_dir)d);
+        sum += bytes ? *bytes : 0;
+    }
+    return sum;
+}
+static int64_t peak_sum(const struct ss_result *r)
+{
+    int64_t sum = 0;
+    for (int t = 0; t < SS_N_TAGS; t++)
+        sum += r->peak[t];
+    return sum;
+}
+
+#define COUNTED(name, value)                                                                                                   \
+    static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
+    {                                                                                                                          \
+        const struct ss_counters *c = &r->counters;                                                                            \
+        (void)c;                                                                                                               \
+        set_count(v, (value));                                                                                                 \
+    }
+COUNTED(func_total, functions(c))
+COUNTED(rounds_total, c->rounds_input + c->rounds_offline + c->rounds_online + c->rounds_output)
+COUNTED(bytes_between, ss_counters_bytes_between(c))
+COUNTED(bytes_total, ss_counters_bytes_total(c))
+COUNTED(bytes_input, bytes_of(c, SS_INPUT, SS_P0_P1, SS_P1_P0))
+COUNTED(bytes_offline, bytes_of(c, SS_OFFLINE, SS_P0_P1, SS_P1_P0))
+COUNTED(bytes_online, bytes_of(c, SS_ONLINE, SS_P0_P1, SS_P1_P0))
+COUNTED(bytes_output, bytes_of(c, SS_OUTPUT, SS_P0_P1, SS_P1_P0))
+COUNTED(bytes_dealer, bytes_of(c, SS_OFFLINE, SS_D_P0, SS_D_P1))
+COUNTED(peak_total, peak_sum(r))
+COUNTED(peak_overhead, peak_sum(r) - r->peak[SS_TAG_weights])
+COUNTED(reps, (int64_t)r->reps)
+#undef COUNTED
+
+static void get_func_per_layer(struct ss_value *v, const struct ss_result *r)
+{
+    if (r->shape.n_layers) /* without the final norm, one rsqrt a token */
+        set_real(v, (double)(functions(&r->counters) - (int64_t)r->cell.tokens) / (double)r->shape.n_layers);
+}
+static void get_bytes_per_token(struct ss_value *v, const struct ss_result *r)
+{
+    set_real(v, (double)ss_counters_bytes_between(&r->counters) / (double)r->cell.tokens);
+}
+
+/* ---- timed ---- */
+#define TIMED(name)                                                                                                            \
+    static void get_##name##_ms(struct ss_value *v, const struct ss_result *r)                                                 \
+    {                                                                                                                          \
+        set_time(v, r, offsetof(struct ss_pass, name##_ns));                                                                   \
+    }
+TIMED(wall)
+TIMED(online)
+TIMED(offline)
+TIMED(weights)
+TIMED(device)
+#undef TIMED
+
+static void get_first_ms(struct ss_value *v, const struct ss_result *r)
+{
+    if (r->has_first)
+        set_real(v, (double)r->first.wall_ns / 1e6);
+}
+static void get_online_ci(struct ss_value *v, const struct ss_result *r)
+{
+    struct ss_value t = {0};
+    get_online_ms(&t, r);
+    if (!t.present)
+        return;
+    char lo[32], hi[32], text[72] = "n too small";
+    ss_print_real(lo, sizeof lo, t.lo);
+    ss_print_real(hi, sizeof hi, t.hi);
+    if (t.has_interval)
+        snprintf(text, sizeof text, "%s-%s", lo, hi);
+    set_text(v, text);
+}
+static void get_tokens_per_s(struct ss_value *v, const struct ss_result *r)
+{
+    struct ss_value t = {0};
+    get_online_ms(&t, r);
+    if (!t.present || t.real <= 0)
+        return;
+    double n = 1000 * (double)r->cell.tokens;
+    set_real(v, n / t.real);
+    v->has_interval = t.has_interval && t.lo > 0;
+    v->lo = n / t.hi;
+    v->hi = n / t.lo;
+}
+
+/* ---- compared with plain fp32 ---- */
+#define ERROR(name)                                                                                                            \
+    static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
+    {                                                                                                                          \
+        if (r->has_error)                                                                                                      \
+            set_real(v, r->error.name);                                                                                        \
+    }
+ERROR(rel_l2)
+ERROR(max_abs)
+ERROR(kl)
+ERROR(top1)
+#undef ERROR
+
+static const struct {
+    const char *name, *header, *unit;
+    enum ss_column_kind kind;
+    enum ss_column_origin origin;
+    getter get;
+} registry[] = {
+#define C(name, header, unit, kind, origin) {#name, header, unit, SS_COL_##kind, SS_##origin, get_##name}
+    C(model, "model", "", TEXT, IDENTITY),
+    C(variant, "variant", "", TEXT, IDENTITY),
+    C(tokens, "tokens", "", COUNT, IDENTITY),
+    C(backend, "backend", "", TEXT, IDENTITY),
+    C(phase, "phase", "", TEXT, IDENTITY),
+    C(options, "options", "", TEXT, IDENTITY),
+    C(id, "cell", "", TEXT, IDENTITY),
+    C(params, "parameters", "", COUNT, IDENTITY),
+    C(d_model, "d_model", "", COUNT, IDENTITY),
+    C(d_ff, "d_ff", "", COUNT, IDENTITY),
+    C(n_layers, "layers", "", COUNT, IDENTITY),
+    C(n_heads, "heads", "", COUNT, IDENTITY),
+    C(n_kv, "KV heads", "", COUNT, IDENTITY),
+    C(d_head, "head dimension", "", COUNT, IDENTITY),
+    C(vocab, "vocabulary", "", COUNT, IDENTITY),
+    C(claim, "protects", "", TEXT, IDENTITY),
+    C(reveals, "reveals", "", TEXT, IDENTITY),
+    C(trust, "trusts", "", TEXT, IDENTITY),
+    C(status, "status", "", TEXT, IDENTITY),
+    C(func_total, "function evaluations", "evaluations", COUNT, COUNTED),
+    C(func_per_layer, "function evaluations per layer", "evaluations", REAL, COUNTED),
+    C(rounds_total, "rounds, all phases", "rounds", COUNT, COUNTED),
+    C(bytes_between, "bytes between the parties", "B", COUNT, COUNTED),
+    C(bytes_total, "bytes with the dealer's", "B", COUNT, COUNTED),
+    C(bytes_per_token, "bytes between the parties per token", "B", REAL, COUNTED),
+    C(bytes_input, "bytes, input sharing", "B", COUNT, COUNTED),
+    C(bytes_offline, "bytes, offline, between the parties", "B", COUNT, COUNTED),
+    C(bytes_online, "bytes, online", "B", COUNT, COUNTED),
+    C(bytes_output, "bytes, output opening", "B", COUNT, COUNTED),
+    C(bytes_dealer, "bytes from the dealer", "B", COUNT, COUNTED),
+    C(peak_total, "peak memory, all tags", "B", COUNT, COUNTED),
+    C(peak_overhead, "peak memory without weights", "B", COUNT, COUNTED),
+    C(reps, "repetitions", "", COUNT, TIMED),
+    C(online_ms, "online, median", "ms", REAL, TIMED),
+    C(online_ci, "online, 95% interval (ms)", "", TEXT, TIMED),
+    C(wall_ms, "wall, median", "ms", REAL, TIMED),
+    C(first_ms, "first pass, wall", "ms", REAL, TIMED),
+    C(offline_ms, "offline, median", "ms", REAL, TIMED),
+    C(weights_ms, "weight generation or loading, median", "ms", REAL, TIMED),
+    C(device_ms, "device span, median", "ms", REAL, TIMED),
+    C(tokens_per_s, "prompt tokens per second", "1/s", REAL, TIMED),
+    C(rel_l2, "relative L2 error of the logits", "", REAL, COUNTED),
+    C(max_abs, "largest error of a logit", "", REAL, COUNTED),
+    C(kl, "KL from plain", "nats", REAL, COUNTED),
+    C(top1, "top-1 agreement", "", REAL, COUNTED),
+    C(weight_bytes, "formula: weights, 2 B a parameter", "B", COUNT, FORMULA),
+    C(seed_ots, "seed formula: OTs", "OTs", COUNT, FORMULA),
+    C(seed_ots_per_layer, "seed formula: OTs per layer", "OTs", COUNT, FORMULA),
+    C(seed_ot_bytes, "seed formula: OT bytes (64 B)", "B", COUNT, FORMULA),
+    C(seed_triples, "seed formula: triples", "triples", COUNT, FORMULA),
+    C(seed_triple_bytes, "seed formula: triple bytes (12 B)", "B", COUNT, FORMULA),
+    C(seed_share_bytes, "seed formula: share bytes (4 B word)", "B", COUNT, FORMULA),
+    C(seed_net_per_token, "seed formula: bytes per token (4 B word)", "B", COUNT, FORMULA),
+    C(seed_kv_bytes, "seed formula: KV cache, 2,048 tokens (4 B word)", "B", COUNT, FORMULA),
+    C(seed_table_bytes, "seed formula: tables", "B", COUNT, FORMULA),
+#undef C
+};
+enum { N_REGISTRY = sizeof registry / sizeof registry[0], N_NAMES = N_REGISTRY + SS_N_COUNTERS + SS_N_TAGS + SS_N_OPS };
+
+/* index counts through registry, counters, tags, operations. */
+static void describe(struct ss_column *c, size_t index)
+{
+    *c = (struct ss_column){.index = index, .unit = ""};
+    if (index < N_REGISTRY) {
+        c->family = PLAIN;
+        c->unit = registry[index].unit;
+        c->kind = registry[index].kind;
+        c->origin = registry[index].origin;
+        snprintf(c->name, sizeof c->name, "%s", registry[index].name);
+        snprintf(c->header, sizeof c->header, "%s", registry[index].header);
+        return;
+    }
+    c->origin = SS_COUNTED;
+    c->kind = SS_COL_COUNT;
+    c->index = index - N_REGISTRY;
+    if (c->index < SS_N_COUNTERS) {
+        c->family = COUNTER;
+        c->unit = ss_counter_names[c->index].unit;
+        snprintf(c->name, sizeof c->name, "%s", ss_counter_names[c->index].name);
+        snprintf(c->header, sizeof c->header, "%s", ss_counter_names[c->index].long_name);
+        return;
+    }
+    c->index -= SS_N_COUNTERS;
+    if (c->index < SS_N_TAGS) {
+        c->family = PEAK;
+        c->unit = "B";
+        snprintf(c->name, sizeof c->name, "peak_%s", ss_tag_names[c->index].name);
+        snprintf(c->header, sizeof c->header, "peak: %s", ss_tag_names[c->index].long_name);
+        return;
+    }
+    c->index -= SS_N_TAGS;
+    c->family = OP_TIME;
+    c->unit = "ms";
+    c->kind = SS_COL_REAL;
+    c->origin = SS_TIMED;
+    snprintf(c->name, sizeof c->name, "op_ms_%s", ss_op_names[c->index].name);
+    snprintf(c->header, sizeof c->header, "time: %s", ss_op_names[c->index].long_name);
+}
+
+size_t ss_column_names(const char **names, size_t cap)
+{
+    static char text[N_NAMES][40];
+    for (size_t i = 0; i < N_NAMES && i < cap && names; i++) {
+        struct ss_column c;
+        describe(&c, i);
+        memcpy(text[i], c.name, sizeof text[i]);
+        names[i] = text[i];
+    }
+    return N_NAMES;
+}
+
+enum ss_err ss_column_find(struct ss_column *c, const char *name)
+{
+    for (size_t i = 0; i < N_NAMES; i++) {
+        describe(c, i);
+        if (strcmp(c->name, name) == 0)
+            return SS_OK;
+    }
+    const char *names[N_NAMES];
+    ss_column_names(names, N_NAMES);
+    const char *near = ss_nearest(name, names, N_NAMES);
+    SS_FAIL(SS_USAGE, "no column '%s'%s%s%s (harness/columns.h)", name, near ? "; did you mean '" : "", near ? near : "",
+            near ? "'?" : "");
+}
+
+void ss_column_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r)
+{
+    *v = (struct ss_value){0};
+    bool measured = c->origin == SS_COUNTED || c->origin == SS_TIMED;
+    if (measured && r->status != SS_MEASURED)
+        return;
+    switch (c->family) {
+    case PLAIN:
+        registry[c->index].get(v, r);
+        break;
+    case COUNTER:
+        set_count(v, ss_counters_values(&r->counters)[c->index]);
+        break;
+    case PEAK:
+        set_count(v, r->peak[c->index]);
+        break;
+    case OP_TIME:
+        set_time(v, r, offsetof(struct ss_pass, op_ns) + c->index * sizeof(uint64_t));
+        break;
+    }
+}
+
+void ss_value_exact(char *out, size_t size, const struct ss_column *c, const struct ss_value *v)
+{
+    if (!v->present)
+        snprintf(out, size, "%s", "");
+    else if (c->kind == SS_COL_TEXT)
+        snprintf(out, size, "%s", v->text);
+    else if (c->kind == SS_COL_COUNT)
+        snprintf(out, size, "%" PRId64, v->count);
+    else
+        snprintf(out, size, "%.9g", v->real);
+}
+
+void ss_value_human(char *out, size_t size, const struct ss_column *c, const struct ss_value *v)
+{
+    if (!v->present)
+        snprintf(out, size, "-");
+    else if (c->kind == SS_COL_TEXT)
+        snprintf(out, size, "%s", v->text);
+    else if (strcmp(c->unit, "B") == 0)
+        ss_print_bytes(out, size, v->real);
+    else if (c->kind == SS_COL_COUNT)
+        ss_print_count(out, size, v->count);
+    else
+        ss_print_real(out, size, v->real);
+}

@@ -1,0 +1,48 @@
+/* columns.h — every number and name a table, a figure or a claim can show of a stored cell. Experiments and claims_rules.csv
+   name columns by these names and no others. What follows from a formula alone is called seed_* or marked SS_FORMULA, so that it
+   never shares a name with what was counted or timed. */
+#ifndef SS_COLUMNS_H
+#define SS_COLUMNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "harness/cell.h"
+
+enum ss_column_kind { SS_COL_TEXT, SS_COL_COUNT, SS_COL_REAL };
+enum ss_column_origin { SS_IDENTITY, SS_COUNTED, SS_TIMED, SS_FORMULA };
+
+struct ss_column {
+    char name[40];
+    char header[112];
+    const char *unit; /* "", "B", "ms", ... */
+    enum ss_column_kind kind;
+    enum ss_column_origin origin;
+    size_t index; /* in the registry, or in SS_COUNTERS, SS_TAGS, SS_OPS */
+    int family;
+};
+
+struct ss_value {
+    bool present; /* false: the cell has no such value (not measured, not compared) */
+    int64_t count;
+    double real;   /* also set for counts */
+    double lo, hi; /* 95% interval, if has_interval */
+    bool has_interval;
+    char text[640];
+};
+
+/* SS_USAGE with the nearest match if there is no such column. */
+SS_CHECKED enum ss_err ss_column_find(struct ss_column *c, const char *name);
+void ss_column_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+/* Exact, for machines: integers in full, reals with 9 digits, "" if absent. */
+void ss_value_exact(char *out, size_t size, const struct ss_column *c, const struct ss_value *v);
+/* For people: thousands separated, SI bytes, "-" if absent. */
+void ss_value_human(char *out, size_t size, const struct ss_column *c, const struct ss_value *v);
+/* All column names, in the order of the registry; returns how many. names may be NULL. */
+size_t ss_column_names(const char **names, size_t cap);
+
+/* The seed document's formulas, in the units of its tables. */
+enum { SS_SEED_TRIPLE_BYTES = 12, SS_SEED_OT_BYTES = 64, SS_SEED_TABLE_BYTES = 3 * 4096 * 4, SS_SEED_KV_TOKENS = 2048 };
+int64_t ss_seed_ots(const struct ss_shape *s, size_t tokens); /* of all layers; triples are five times as many */
+#endif

@@ -1,0 +1,445 @@
+/* figures.c — figures: the data files that plots/KIND.gp read, and the runs of gnuplot.
+
+   bars   x columns become groups, `series` the bars of a group: label, then value low high of each series
+   lines  one block per series: x value low high
+   stack  one bar per cell, labelled by x (and variant), its parts the columns of y: label, then one value each
+   Values that were not measured are "?", gnuplot's missing datum. */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/columns.h"
+#include "harness/config.h"
+#include "harness/report.h"
+
+enum { MAX_SERIES = 12, MAX_Y = 12 };
+
+struct figure {
+    const struct ss_view *v;
+    const struct ss_figure_spec *spec;
+    struct ss_column x, y[MAX_Y], series;
+    size_t n_y, n_series;
+    bool by_series;
+    char name[MAX_SERIES][112]; /* series that can be drawn: values of the column, or headers of y */
+    int style[MAX_SERIES];      /* line style of plots/style.gp */
+    size_t y_of[MAX_SERIES];    /* index in y, unless by_series */
+    struct ss_text absent;      /* names of series without a value */
+};
+
+static enum ss_err find_column(struct ss_column *c, const struct figure *f, const char *name)
+{
+    if (ss_column_find(c, name) != SS_OK)
+        SS_FAIL(SS_USAGE, "experiment %s: figure %s names an unknown column '%s'", f->v->e.name, f->spec->id, name);
+    return SS_OK;
+}
+
+/* Colour, marker and dash are fixed per variant, so that a variant looks the same in each figure. */
+static int style_of(const char *series, size_t position)
+{
+    static const char *const variants[] = {"plain", "v2", "v3", "v3-cc", "v3-mpc", "v3-ot"};
+    for (int i = 0; i < 6; i++)
+        if (strcmp(series, variants[i]) == 0)
+            return i + 1;
+    return 11 + (int)(position % 8);
+}
+
+static void text_of(char *out, size_t size, const struct ss_column *c, const struct ss_result *r)
+{
+    struct ss_value value;
+    ss_column_value(&value, c, r);
+    ss_value_exact(out, size, c, &value);
+}
+
+static void add_series(struct figure *f, const char *name)
+{
+    for (size_t i = 0; i < f->n_series; i++)
+        if (strcmp(f->name[i], name) == 0)
+            return;
+    if (f->n_series == MAX_SERIES)
+        return;
+    snprintf(f->name[f->n_series], sizeof f->name[0], "%s", name);
+    f->style[f->n_series] = style_of(name, f->n_series);
+    f->n_series++;
+}
+
+/* Value of series s in row r; false: the row is not of that series or has no value, or none that a line on a logarithmic axis
+   could show. */
+static bool value_of(const struct figure *f, const struct ss_result *r, size_t s, struct ss_value *value)
+{
+    char text[700];
+    if (f->by_series) {
+        text_of(text, sizeof text, &f->series, r);
+        if (strcmp(text, f->name[s]) != 0)
+            return false;
+    }
+    ss_column_value(value, &f->y[f->by_series ? 0 : f->y_of[s]], r);
+    bool log_line = strcmp(f->spec->kind, "lines") == 0 && strchr(f->spec->log, 'y');
+    return value->present && !(log_line && value->real <= 0);
+}
+
+/* gnuplot complains of a series without a point; the caption says which are missing. */
+static void drop_empty_series(struct figure *f)
+{
+    size_t kept = 0;
+    for (size_t s = 0; s < f->n_series; s++) {
+        struct ss_value value;
+        bool any = false;
+        for (size_t i = 0; i < f->v->n; i++)
+            any = value_of(f, f->v->row[i], s, &value) || any;
+        if (!any) {
+            ss_text_add(&f->absent, "%s%s", f->absent.n ? ", " : "", f->name[s]);
+            continue;
+        }
+        memmove(f->name[kept], f->name[s], sizeof f->name[0]);
+        f->style[kept] = f->style[s];
+        f->y_of[kept++] = f->y_of[s];
+    }
+    f->n_series = kept;
+}
+
+/* Length of what the names of all y columns begin with, up to a '_': of peak_kv and peak_shares the legend shows kv, shares. */
+static size_t shared_prefix(const struct figure *f)
+{
+    size_t shared = 0;
+    for (size_t n = 1; f->n_y > 1 && f->y[0].name[n - 1]; n++) {
+        for (size_t i = 1; i < f->n_y; i++)
+            if (strncmp(f->y[0].name, f->y[i].name, n) != 0)
+                return shared;
+        if (f->y[0].name[n - 1] == '_')
+            shared = n;
+    }
+    return shared;
+}
+
+static enum ss_err open_figure(struct figure *f, const struct ss_view *v, const struct ss_figure_spec *spec)
+{
+    *f = (struct figure){.v = v, .spec = spec};
+    char list[sizeof spec->y], *name[MAX_Y], text[700];
+    snprintf(list, sizeof list, "%s", spec->y);
+    f->n_y = ss_split(list, ',', name, MAX_Y);
+    SS_TRY(find_column(&f->x, f, spec->x));
+    for (size_t i = 0; i < f->n_y; i++) {
+        SS_TRY(find_column(&f->y[i], f, name[i]));
+        if (f->y[i].kind == SS_COL_TEXT)
+            SS_FAIL(SS_USAGE, "experiment %s: figure %s: column '%s' is text", v->e.name, spec->id, f->y[i].name);
+    }
+    bool stack = strcmp(spec->kind, "stack") == 0;
+    f->by_series = *spec->series && !stack;
+    if (f->by_series)
+        SS_TRY(find_column(&f->series, f, spec->series));
+    if (f->by_series && f->n_y > 1)
+        SS_FAIL(SS_USAGE, "experiment %s: figure %s: several y columns or a series column, not both", v->e.name, spec->id);
+    for (size_t i = 0; i < v->n && f->by_series; i++) {
+        text_of(text, sizeof text, &f->series, v->row[i]);
+        add_series(f, text);
+    }
+    size_t shared = shared_prefix(f);
+    for (size_t i = 0; i < f->n_y && !f->by_series; i++) {
+        f->y_of[f->n_series] = i;
+        add_series(f, shared ? f->y[i].name + shared : f->y[i].header);
+    }
+    drop_empty_series(f);
+    return SS_OK;
+}
+
+static void add_number(struct ss_text *out, double value, bool present)
+{
+    if (present && isfinite(value))
+        ss_text_add(out, " %.9g", value);
+    else
+        ss_text_add(out, " ?");
+}
+
+static void add_point(struct ss_text *out, const struct ss_value *v)
+{
+    add_number(out, v->real, v->present);
+    add_number(out, v->lo, v->present && v->has_interval);
+    add_number(out, v->hi, v->present && v->has_interval);
+}
+
+static void header(struct ss_text *out, const struct figure *f)
+{
+    ss_text_add(out, "# %s: %s\n# kind %s; x %s; y %s%s%s\n# series:", f->v->e.name, f->spec->title, f->spec->kind, f->spec->x,
+                f->spec->y, *f->spec->series ? "; by " : "", f->spec->series);
+    for (size_t s = 0; s < f->n_series; s++)
+        ss_text_add(out, "%s %s", s ? "," : "", f->name[s]);
+    if (f->absent.n)
+        ss_text_add(out, "\n# nothing to draw: %s", f->absent.p);
+    ss_text_add(out, "\n");
+}
+
+static size_t bars_data(struct ss_text *out, const struct figure *f)
+{
+    size_t drawn = 0;
+    char label[700], other[700];
+    for (size_t i = 0; i < f->v->n; i++) {
+        bool first = true;
+        text_of(label, sizeof label, &f->x, f->v->row[i]);
+        for (size_t k = 0; k < i; k++) {
+            text_of(other, sizeof other, &f->x, f->v->row[k]);
+            first = first && strcmp(label, other) != 0;
+        }
+        if (!first)
+            continue;
+        ss_text_add(out, "\"%s\"", label);
+        for (size_t s = 0; s < f->n_series; s++) {
+            struct ss_value value = {0};
+            for (size_t k = i; k < f->v->n && !value.present; k++) {
+                text_of(other, sizeof other, &f->x, f->v->row[k]);
+                if (strcmp(label, other) == 0 && value_of(f, f->v->row[k], s, &value))
+                    drawn++;
+                else
+                    value = (struct ss_value){0};
+            }
+            add_point(out, &value);
+        }
+        ss_text_add(out, "\n");
+    }
+    return drawn;
+}
+
+struct point {
+    double x;
+    struct ss_value y;
+};
+
+static int by_x(const void *a, const void *b)
+{
+    double x = ((const struct point *)a)->x, y = ((const struct point *)b)->x;
+    return (x > y) - (x < y);
+}
+
+static size_t lines_data(struct ss_text *out, const struct figure *f)
+{
+    struct point *p = malloc((f->v->n + 1) * sizeof *p);
+    SS_REQUIRE(p);
+    size_t drawn = 0;
+    for (size_t s = 0; s < f->n_series; s++) {
+        size_t n = 0;
+        for (size_t i = 0; i < f->v->n; i++) {
+            struct ss_value x;
+            ss_column_value(&x, &f->x, f->v->row[i]);
+            if (x.present && value_of(f, f->v->row[i], s, &p[n].y))
+                p[n++].x = x.real;
+        }
+        qsort(p, n, sizeof *p, by_x);
+        ss_text_add(out, "%s# %s\n", s ? "\n\n" : "", f->name[s]);
+        for (size_t i = 0; i < n; i++) {
+            ss_text_add(out, "%.9g", p[i].x);
+            add_point(out, &p[i].y);
+            ss_text_add(out, "\n");
+        }
+        drawn += n;
+    }
+    free(p);
+    return drawn;
+}
+
+static size_t stack_data(struct ss_text *out, const struct figure *f)
+{
+    size_t drawn = 0;
+    bool several = false;
+    for (size_t i = 1; i < f->v->n; i++)
+        several = several || strcmp(f->v->row[i]->cell.variant, f->v->row[0]->cell.variant) != 0;
+    for (size_t i = 0; i < f->v->n; i++) {
+        char label[700];
+        text_of(label, sizeof label, &f->x, f->v->row[i]);
+        ss_text_add(out, "\"%s%s%s\"", label, several ? " " : "", several ? f->v->row[i]->cell.variant : "");
+        for (size_t s = 0; s < f->n_series; s++) {
+            struct ss_value value = {0};
+            bool there = value_of(f, f->v->row[i], s, &value);
+            add_number(out, value.real, there);
+            drawn += there;
+        }
+        ss_text_add(out, "\n");
+    }
+    return drawn;
+}
+
+static enum ss_err figure_data(struct ss_text *out, size_t *drawn, const struct figure *f)
+{
+    header(out, f);
+    if (strcmp(f->spec->kind, "bars") == 0)
+        *drawn = bars_data(out, f);
+    else if (strcmp(f->spec->kind, "lines") == 0)
+        *drawn = lines_data(out, f);
+    else if (strcmp(f->spec->kind, "stack") == 0)
+        *drawn = stack_data(out, f);
+    else
+        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines or stack", f->v->e.name, f->spec->id,
+                f->spec->kind);
+    return SS_OK;
+}
+
+enum ss_err ss_figure_data(struct ss_text *out, struct ss_text *absent, bool *drawable, const struct ss_view *v,
+                           const struct ss_figure_spec *spec)
+{
+    struct figure f;
+    size_t drawn = 0;
+    enum ss_err err = open_figure(&f, v, spec);
+    if (err == SS_OK)
+        err = figure_data(out, &drawn, &f);
+    *drawable = drawn > 0;
+    ss_text_append(absent, ss_text_str(&f.absent), f.absent.n);
+    ss_text_free(&f.absent);
+    return err;
+}
+
+/* ---- gnuplot */
+
+/* 'text' for gnuplot: a quote inside is doubled. */
+static void assign(struct ss_text *out, const char *name, const char *text)
+{
+    ss_text_add(out, "%s='", name);
+    for (const char *p = text; *p; p++)
+        ss_text_append(out, *p == '\'' ? "''" : p, *p == '\'' ? 2 : 1);
+    ss_text_add(out, "'; ");
+}
+
+/* Bytes and large counts with SI prefixes; %s and %c are gnuplot's mantissa and prefix. */
+static const char *axis_format(const struct ss_column *c)
+{
+    if (strcmp(c->unit, "B") == 0)
+        return "%.0s %cB";
+    return c->kind == SS_COL_COUNT ? "%.0s%c" : "%g";
+}
+
+struct span {
+    double least, most;
+};
+
+static void widen(struct span *s, double value)
+{
+    if (value <= 0)
+        return;
+    s->least = s->least > 0 ? fmin(s->least, value) : value;
+    s->most = fmax(s->most, value);
+}
+
+/* Positive values drawn, of both axes: where a logarithmic axis begins and how it is marked. */
+static void spans(const struct figure *f, struct span *x, struct span *y)
+{
+    for (size_t i = 0; i < f->v->n; i++)
+        for (size_t s = 0; s < f->n_series; s++) {
+            struct ss_value value = {0};
+            if (!value_of(f, f->v->row[i], s, &value))
+                continue;
+            widen(y, value.real);
+            ss_column_value(&value, &f->x, f->v->row[i]);
+            widen(x, value.real);
+        }
+}
+
+static void settings(struct ss_text *out, const struct figure *f, const char *dir, const char *stem)
+{
+    struct ss_text path = {0}, names = {0}, styles = {0};
+    for (size_t s = 0; s < f->n_series; s++) {
+        ss_text_add(&names, "%s\"%s\"", s ? " " : "", f->name[s]);
+        ss_text_add(&styles, "%s%d", s ? " " : "", f->style[s]);
+    }
+    ss_text_add(&path, "%s/plots/", ss_home());
+    assign(out, "home", ss_text_str(&path));
+    path.n = 0;
+    ss_text_add(&path, "%s/plots/%s.dat", dir, stem);
+    assign(out, "datafile", ss_text_str(&path));
+    path.n = 0;
+    ss_text_add(&path, "%s/plots/%s", dir, stem);
+    assign(out, "stem", ss_text_str(&path));
+    assign(out, "figtitle", f->spec->title);
+    assign(out, "xtext", f->spec->xlabel);
+    assign(out, "ytext", f->spec->ylabel);
+    assign(out, "logaxes", f->spec->log);
+    assign(out, "names", ss_text_str(&names));
+    assign(out, "styles", ss_text_str(&styles));
+    assign(out, "xformat", axis_format(&f->x));
+    assign(out, "yformat", axis_format(&f->y[0]));
+    struct span x = {0}, y = {0};
+    spans(f, &x, &y);
+    ss_text_add(out, "n=%zu; xleast=%.9g; xmost=%.9g; least=%.9g; most=%.9g", f->n_series, x.least, x.most, y.least, y.most);
+    ss_text_free(&path);
+    ss_text_free(&names);
+    ss_text_free(&styles);
+}
+
+/* Cairo writes the time of day into a PDF; the same data must give the same bytes. */
+static enum ss_err fix_pdf_date(const char *path)
+{
+    struct ss_text pdf = {0};
+    enum ss_err err = ss_text_read(&pdf, path);
+    static const char key[] = "/CreationDate (D:";
+    char *date = err == SS_OK ? memmem(pdf.p, pdf.n, key, sizeof key - 1) : NULL;
+    const char *end = pdf.p + pdf.n, *epoch = "19700101000000";
+    for (char *p = date ? date + sizeof key - 1 : NULL; p && p < end && isdigit((unsigned char)*p) && *epoch; p++)
+        *p = *epoch++;
+    if (err == SS_OK)
+        err = ss_text_write(&pdf, path);
+    ss_text_free(&pdf);
+    return err;
+}
+
+static enum ss_err plot(const struct figure *f, const char *dir, const char *stem)
+{
+    struct ss_text set = {0}, output = {0};
+    char script[1200], pdf[1200];
+    settings(&set, f, dir, stem);
+    snprintf(script, sizeof script, "%s/plots/%s.gp", ss_home(), f->spec->kind);
+    snprintf(pdf, sizeof pdf, "%s/plots/%s.pdf", dir, stem);
+    const char *const argv[] = {"gnuplot", "-e", ss_text_str(&set), script, NULL};
+    enum ss_err err = ss_program_run(&output, argv, "gnuplot-nox", NULL, "SOURCE_DATE_EPOCH=0");
+    /* gnuplot goes on after a warning, but a picture that lacks something must not pass for whole. */
+    if (err == SS_OK && strstr(ss_text_str(&output), "warning"))
+        err = ss_fail(SS_ENV, __FILE__, __LINE__, "gnuplot, figure %s: %s", stem, ss_text_str(&output));
+    if (err == SS_OK)
+        err = fix_pdf_date(pdf);
+    ss_text_free(&set);
+    ss_text_free(&output);
+    return err;
+}
+
+/* A figure of which nothing was measured is left out; the report says so in its place. */
+enum ss_err ss_report_figures(struct ss_outputs *o, const struct ss_report *r, const char *only)
+{
+    for (size_t i = 0; i < r->n_views; i++)
+        for (size_t k = 0; k < r->view[i].e.n_figures && r->view[i].n > 0; k++) {
+            const struct ss_view *v = &r->view[i];
+            const struct ss_figure_spec *spec = &v->e.figure[k];
+            struct ss_text data = {0}, absent = {0};
+            bool drawable = false;
+            if (!ss_report_wants(v, spec->id, only))
+                continue;
+            enum ss_err err = ss_figure_data(&data, &absent, &drawable, v, spec);
+            ss_text_free(&absent);
+            if (err == SS_OK && drawable)
+                ss_text_append(ss_outputs_add(o, "plots/%s-%s.dat", v->e.name, spec->id), data.p, data.n);
+            ss_text_free(&data);
+            SS_TRY(err);
+        }
+    return SS_OK;
+}
+
+enum ss_err ss_report_plot(const struct ss_report *r, const char *only)
+{
+    for (size_t i = 0; i < r->n_views; i++)
+        for (size_t k = 0; k < r->view[i].e.n_figures && r->view[i].n > 0; k++) {
+            const struct ss_view *v = &r->view[i];
+            const struct ss_figure_spec *spec = &v->e.figure[k];
+            struct figure f;
+            struct ss_text data = {0};
+            size_t drawn = 0;
+            char stem[128];
+            if (!ss_report_wants(v, spec->id, only))
+                continue;
+            snprintf(stem, sizeof stem, "%s-%s", v->e.name, spec->id);
+            enum ss_err err = open_figure(&f, v, spec);
+            if (err == SS_OK)
+                err = figure_data(&data, &drawn, &f);
+            if (err == SS_OK && drawn > 0)
+                err = plot(&f, r->results_dir, stem);
+            ss_text_free(&data);
+            ss_text_free(&f.absent);
+            SS_TRY(err);
+        }
+    return SS_OK;
+}

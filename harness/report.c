@@ -1,0 +1,275 @@
+/* report.c — which stored cells answer which experiment, and its tables. */
+#include "harness/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/columns.h"
+#include "harness/config.h"
+#include "harness/store.h"
+
+/* ---- views */
+
+/* The same question, whatever its options and seed. */
+static bool same_axes(const struct ss_cell *a, const struct ss_cell *b)
+{
+    return strcmp(a->model, b->model) == 0 && strcmp(a->variant, b->variant) == 0 && strcmp(a->backend, b->backend) == 0 &&
+           strcmp(a->phase, b->phase) == 0 && a->tokens == b->tokens && a->reference == b->reference;
+}
+
+/* Stored cells that answer c: the very cell, else those that differ in options or seed only (run --set, --seed). */
+static size_t answers(const struct ss_report *r, const struct ss_cell *c, const struct ss_result **found, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_cells; i++)
+        if (strcmp(r->cells[i].cell.id, c->id) == 0) {
+            found[0] = &r->cells[i];
+            return 1;
+        }
+    for (size_t i = 0; i < r->n_cells && n < cap; i++)
+        if (same_axes(&r->cells[i].cell, c))
+            found[n++] = &r->cells[i];
+    return n;
+}
+
+static size_t overlap(const struct ss_report *r, const struct ss_experiment *e)
+{
+    const struct ss_result *found[1];
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_cells; i++)
+        n += !e->cells[i].reference && answers(r, &e->cells[i], found, 1) > 0;
+    return n;
+}
+
+/* The profile and backend of which most cells are stored; of equals, the one that lacks fewer. */
+static enum ss_err choose_profile(const struct ss_report *r, struct ss_view *v, const char *name)
+{
+    static const char *const profiles[] = {"smoke", "cpu", "gpu"}, *const backends[] = {"cpu", "cuda"};
+    size_t best = 0, best_lacks = 0;
+    for (int p = 0; p < 3; p++)
+        for (int b = 0; b < 2; b++) {
+            struct ss_experiment e;
+            SS_TRY(ss_experiment_read(&e, name, profiles[p], backends[b], r->cells[0].cell.seed));
+            size_t have = overlap(r, &e), lacks = e.n_cells - have;
+            bool first = p == 0 && b == 0;
+            if (first || have > best || (have == best && lacks < best_lacks)) {
+                ss_experiment_free(&v->e);
+                v->e = e;
+                best = have;
+                best_lacks = lacks;
+                snprintf(v->profile, sizeof v->profile, "%s", profiles[p]);
+            } else {
+                ss_experiment_free(&e);
+            }
+        }
+    return SS_OK;
+}
+
+static enum ss_err placeholder(struct ss_result *out, const struct ss_view *v, const struct ss_cell *c)
+{
+    struct ss_model m;
+    *out = (struct ss_result){.cell = *c, .status = SS_SKIPPED};
+    snprintf(out->reason, sizeof out->reason, "missing; measure it: shardscale run %s --profile %s", v->e.name, v->profile);
+    SS_TRY(ss_model_find(&m, c->model));
+    out->shape = m.shape;
+    out->params = ss_shape_params(&m.shape);
+    return SS_OK;
+}
+
+static enum ss_err fill_view(const struct ss_report *r, struct ss_view *v)
+{
+    enum { MOST = 16 };
+    const struct ss_experiment *e = &v->e;
+    v->row = calloc(e->n_cells * MOST + 1, sizeof *v->row);
+    v->missing = calloc(e->n_cells + 1, sizeof *v->missing);
+    SS_REQUIRE(v->row && v->missing);
+    if (overlap(r, e) == 0)
+        return SS_OK;
+    for (size_t i = 0; i < e->n_cells; i++) {
+        if (e->cells[i].reference)
+            continue;
+        const struct ss_result *found[MOST];
+        size_t n = answers(r, &e->cells[i], found, MOST);
+        for (size_t k = 0; k < n; k++)
+            v->row[v->n++] = found[k];
+        if (n > 0)
+            continue;
+        SS_TRY(placeholder(&v->missing[v->n_missing], v, &e->cells[i]));
+        v->row[v->n++] = &v->missing[v->n_missing++];
+    }
+    return SS_OK;
+}
+
+static enum ss_err open_views(struct ss_report *r)
+{
+    char **names = NULL;
+    size_t n = 0;
+    SS_TRY(ss_experiment_list(&names, &n));
+    r->view = calloc(n + 1, sizeof *r->view);
+    SS_REQUIRE(r->view);
+    enum ss_err err = SS_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (err == SS_OK)
+            err = choose_profile(r, &r->view[r->n_views], names[i]);
+        if (err == SS_OK)
+            err = fill_view(r, &r->view[r->n_views++]);
+        free(names[i]);
+    }
+    free(names);
+    return err;
+}
+
+enum ss_err ss_report_open(struct ss_report *r, const char *results_dir)
+{
+    *r = (struct ss_report){.results_dir = results_dir};
+    enum ss_err err = ss_store_read_all(&r->cells, &r->n_cells, results_dir);
+    if (err == SS_OK && r->n_cells == 0)
+        err = ss_fail(SS_RESULTS, __FILE__, __LINE__, "%s: no results here; measure first: shardscale run --results %s",
+                      results_dir, results_dir);
+    if (err == SS_OK)
+        err = open_views(r);
+    if (err == SS_OK)
+        err = ss_claims_read_standard(&r->claims);
+    if (err == SS_OK)
+        err = ss_claims_judge_all(&r->judged, r->verdicts, &r->claims, r->cells, r->n_cells);
+    if (err != SS_OK)
+        ss_report_close(r);
+    return err;
+}
+
+void ss_report_close(struct ss_report *r)
+{
+    for (size_t i = 0; i < r->n_views; i++) {
+        free(r->view[i].row);
+        free(r->view[i].missing);
+        ss_experiment_free(&r->view[i].e);
+    }
+    free(r->view);
+    for (size_t i = 0; i < r->n_cells; i++)
+        ss_result_free(&r->cells[i]);
+    free(r->cells);
+    ss_claims_free(&r->claims);
+    free(r->judged);
+    *r = (struct ss_report){0};
+}
+
+/* ---- outputs */
+
+struct ss_text *ss_outputs_add(struct ss_outputs *o, const char *fmt, ...)
+{
+    struct ss_output *v = realloc(o->v, (o->n + 1) * sizeof *v);
+    SS_REQUIRE(v);
+    o->v = v;
+    o->v[o->n] = (struct ss_output){0};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(o->v[o->n].path, sizeof o->v[o->n].path, fmt, args);
+    va_end(args);
+    return &o->v[o->n++].text;
+}
+
+void ss_outputs_free(struct ss_outputs *o)
+{
+    for (size_t i = 0; i < o->n; i++)
+        ss_text_free(&o->v[i].text);
+    free(o->v);
+    *o = (struct ss_outputs){0};
+}
+
+bool ss_report_wants(const struct ss_view *v, const char *id, const char *only)
+{
+    return !only || strcmp(only, v->e.name) == 0 || strcmp(only, id) == 0;
+}
+
+/* ---- tables */
+
+static void add_column(struct ss_table *t, const struct ss_column *c)
+{
+    char header[160];
+    bool unit = *c->unit && strcmp(c->unit, "B") != 0 && !strstr(c->header, c->unit);
+    snprintf(header, sizeof header, unit ? "%s (%s)" : "%s", c->header, c->unit);
+    ss_table_column(t, c->name, header, c->kind != SS_COL_TEXT);
+}
+
+static enum ss_err read_columns(struct ss_column *column, size_t *n, const struct ss_view *v, const struct ss_table_spec *spec)
+{
+    enum { MOST = 40 };
+    char list[sizeof spec->columns], *name[MOST];
+    snprintf(list, sizeof list, "%s", spec->columns);
+    *n = ss_split(list, ',', name, MOST);
+    bool status = false;
+    for (size_t i = 0; i < *n; i++) {
+        if (ss_column_find(&column[i], name[i]) != SS_OK)
+            SS_FAIL(SS_USAGE, "experiment %s: table %s names an unknown column '%s'", v->e.name, spec->id, name[i]);
+        status = status || strcmp(name[i], "status") == 0;
+    }
+    for (size_t i = 0; i < v->n && !status; i++)
+        if (v->row[i]->status != SS_MEASURED) { /* its reason must be seen */
+            status = true;
+            SS_TRY(ss_column_find(&column[(*n)++], "status"));
+        }
+    return SS_OK;
+}
+
+enum ss_err ss_report_table(struct ss_table *t, const struct ss_view *v, const struct ss_table_spec *spec)
+{
+    struct ss_column column[42];
+    size_t n;
+    *t = (struct ss_table){0};
+    SS_TRY(read_columns(column, &n, v, spec));
+    for (size_t i = 0; i < n; i++)
+        add_column(t, &column[i]);
+    for (size_t r = 0; r < v->n; r++) {
+        ss_table_row(t);
+        for (size_t i = 0; i < n; i++) {
+            struct ss_value value;
+            char exact[700], human[700];
+            ss_column_value(&value, &column[i], v->row[r]);
+            ss_value_exact(exact, sizeof exact, &column[i], &value);
+            ss_value_human(human, sizeof human, &column[i], &value);
+            ss_table_set(t, i, exact, human);
+        }
+    }
+    return SS_OK;
+}
+
+enum ss_err ss_report_tables(struct ss_outputs *o, const struct ss_report *r, const char *only)
+{
+    for (size_t i = 0; i < r->n_views; i++) {
+        const struct ss_view *v = &r->view[i];
+        for (size_t k = 0; k < v->e.n_tables && v->n > 0; k++) {
+            const struct ss_table_spec *spec = &v->e.table[k];
+            if (!ss_report_wants(v, spec->id, only))
+                continue;
+            struct ss_table t;
+            enum ss_err err = ss_report_table(&t, v, spec);
+            if (err == SS_OK) {
+                struct ss_text *md = ss_outputs_add(o, "tables/%s-%s.md", v->e.name, spec->id);
+                ss_text_add(md, "**%s.** %s\n\n", spec->title, spec->note);
+                ss_table_md(&t, md);
+                ss_text_add(md, "\n");
+                ss_report_security(md, v);
+                ss_table_csv(&t, ss_outputs_add(o, "tables/%s-%s.csv", v->e.name, spec->id));
+                ss_table_tex(&t, spec->title, ss_outputs_add(o, "tables/%s-%s.tex", v->e.name, spec->id));
+            }
+            ss_table_free(&t);
+            SS_TRY(err);
+        }
+    }
+    return SS_OK;
+}
+
+void ss_report_security(struct ss_text *out, const struct ss_view *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        const char *name = v->row[i]->cell.variant;
+        bool seen = false;
+        for (size_t k = 0; k < i; k++)
+            seen = seen || strcmp(v->row[k]->cell.variant, name) == 0;
+        const struct ss_variant *variant = ss_variant_find(name);
+        if (!seen && variant)
+            ss_text_add(out, "- `%s` — %s. Reveals: %s.\n", name, variant->claim, variant->reveals);
+    }
+}

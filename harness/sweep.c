@@ -1,0 +1,247 @@
+/* sweep.c — the loop over the cells of a plan: lock, preflight, one child after the other, the account at the end. */
+#include "harness/sweep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "harness/disk.h"
+#include "harness/env.h"
+#include "harness/store.h"
+
+enum { PATH_BYTES = 4096, CELL_FILE_BYTES = 256 << 10 };
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+    stop = number;
+}
+
+const char *ss_results_dir(const struct ss_cli *cli, const char *profile, char *out, size_t size)
+{
+    if (cli->results)
+        snprintf(out, size, "%s", cli->results);
+    else
+        snprintf(out, size, "results/%s", profile);
+    return out;
+}
+
+/* ---- preflight */
+
+/* Two sweeps in one folder would measure each cell twice and disturb each other's times. */
+static enum ss_err lock_results(int *fd, const char *dir)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/.lock", dir);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*fd < 0)
+        SS_FAIL(SS_ENV, "%s: %s; choose a writable folder with --results", path, strerror(errno));
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+        return SS_OK;
+    int why = errno;
+    close(*fd);
+    *fd = -1;
+    if (why == EWOULDBLOCK)
+        SS_FAIL(SS_ENV, "%s: another sweep is writing to this folder; wait for it or choose another with --results", dir);
+    SS_FAIL(SS_ENV, "%s: cannot be locked: %s", path, strerror(why));
+}
+
+/* Reserves for a moment what the cells will take, so that a full disk shows before hours of measuring. */
+static enum ss_err check_space(const struct ss_plan *p, const char *dir)
+{
+    off_t need = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->v[i].todo)
+            need += CELL_FILE_BYTES + (p->v[i].cell.reference ? (off_t)(p->v[i].shape.vocab * sizeof(float)) : 0);
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/cells/.space.part", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        SS_FAIL(SS_ENV, "%s/cells: %s; choose a writable folder with --results", dir, strerror(errno));
+    int why = need ? posix_fallocate(fd, 0, need) : 0;
+    close(fd);
+    unlink(path);
+    if (why == 0)
+        return SS_OK;
+    char text[32];
+    ss_format_bytes(text, sizeof text, (double)need);
+    SS_FAIL(SS_ENV, "%s: no room for the results (%s): %s; free some or choose another disk with --results", dir, text,
+            strerror(why));
+}
+
+/* What a killed sweep was writing: incomplete, and never read. Only under the lock. */
+static void remove_parts(const char *dir)
+{
+    char pattern[PATH_BYTES];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/cells/*.part", dir);
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        unlink(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+static enum ss_err prepare(int *lock, const struct ss_plan *p, const char *dir)
+{
+    char cells[PATH_BYTES];
+    snprintf(cells, sizeof cells, "%s/cells", dir);
+    SS_TRY(ss_disk_make_dirs(cells));
+    SS_TRY(lock_results(lock, dir));
+    remove_parts(dir);
+    return check_space(p, dir);
+}
+
+/* ---- one cell */
+
+/* A child that died could not write its own result: a failed cell is a row with a reason, never a gap. */
+static enum ss_err write_failed(const struct ss_planned *c, const char *reason, const char *dir)
+{
+    struct ss_result r = {.cell = c->cell, .status = SS_FAILED, .params = c->params, .shape = c->shape};
+    snprintf(r.reason, sizeof r.reason, "%s", reason);
+    enum ss_err err = ss_env_collect(&r.env, c->cell.backend);
+    if (err == SS_OK)
+        err = ss_env_finish(&r.env);
+    if (err == SS_OK)
+        err = ss_store_write(dir, &r);
+    ss_result_free(&r);
+    return err;
+}
+
+static void describe(char *out, size_t size, enum ss_progress_tone *tone, const struct ss_child_report *r)
+{
+    char online[32], took[32], error[48] = "";
+    ss_format_seconds(took, sizeof took, r->seconds);
+    switch (r->status) {
+    case SS_MEASURED:
+        *tone = SS_TONE_OK;
+        if (r->online_ns < 1000000000)
+            snprintf(online, sizeof online, "%.3g ms", 1e-6 * (double)r->online_ns);
+        else
+            ss_format_seconds(online, sizeof online, 1e-9 * (double)r->online_ns);
+        if (r->rel_l2 >= 0)
+            snprintf(error, sizeof error, "  error %.1e", r->rel_l2);
+        snprintf(out, size, "online %s%s  ok (%s)", online, error, took);
+        break;
+    case SS_SKIPPED:
+        *tone = SS_TONE_WARN;
+        snprintf(out, size, "skipped: %s", r->reason);
+        break;
+    case SS_FAILED:
+        *tone = SS_TONE_BAD;
+        snprintf(out, size, "failed: %s", r->reason);
+        break;
+    }
+}
+
+static enum ss_err measure(struct ss_planned *c, struct ss_pace *pace, const char *dir, struct ss_progress *progress)
+{
+    struct ss_child_report r;
+    SS_TRY(ss_child_run(&r, &c->cell, &c->effort, dir, progress, &stop));
+    if (r.interrupted && !r.saved)
+        return SS_INTERRUPTED;
+    if (!r.saved && r.code == SS_ENV && r.status == SS_MEASURED) {
+        ss_progress_clear(progress);
+        SS_FAIL(SS_ENV, "%s was measured but could not be saved: %s", progress->label, r.reason);
+    }
+    if (!r.saved) {
+        enum ss_err err = write_failed(c, r.reason, dir);
+        if (err != SS_OK) {
+            ss_progress_clear(progress);
+            return err;
+        }
+    }
+    static const enum ss_state states[] = {
+        [SS_MEASURED] = SS_STATE_MEASURED, [SS_FAILED] = SS_STATE_FAILED, [SS_SKIPPED] = SS_STATE_SKIPPED};
+    c->state = states[r.status];
+    c->stale = false;
+    c->counts = r.status == SS_FAILED && r.code == SS_COUNTS;
+    c->todo = false;
+    snprintf(c->reason, sizeof c->reason, "%s", r.reason);
+    if (r.status == SS_MEASURED)
+        ss_pace_learn(pace, c, r.seconds);
+    enum ss_progress_tone tone = SS_TONE_BAD;
+    char text[640];
+    describe(text, sizeof text, &tone, &r);
+    ss_progress_end(progress, tone, text);
+    return SS_OK;
+}
+
+/* ---- all cells */
+
+static enum ss_err loop(struct ss_plan *p, const char *dir, struct ss_progress *progress)
+{
+    struct ss_pace pace = {0};
+    size_t i = 0;
+    for (size_t c = 0; c < p->n; c++) {
+        if (!p->v[c].todo)
+            continue;
+        if (stop)
+            return SS_INTERRUPTED;
+        double later = 0;
+        for (size_t k = c + 1; k < p->n; k++)
+            if (p->v[k].todo)
+                later += ss_pace_seconds(&pace, &p->v[k]);
+        char label[160];
+        ss_cell_label(label, sizeof label, &p->v[c].cell);
+        ss_progress_begin(progress, ++i, label, ss_pace_seconds(&pace, &p->v[c]), later);
+        SS_TRY(measure(&p->v[c], &pace, dir, progress));
+    }
+    return SS_OK;
+}
+
+static void catch_signals(struct sigaction old[4])
+{
+    struct sigaction catch = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+    stop = 0;
+    sigaction(SIGINT, &catch, &old[0]);
+    sigaction(SIGTERM, &catch, &old[1]);
+    sigaction(SIGHUP, &catch, &old[2]);
+    sigaction(SIGPIPE, &ignore, &old[3]);
+}
+
+static void restore_signals(const struct sigaction old[4])
+{
+    sigaction(SIGINT, &old[0], NULL);
+    sigaction(SIGTERM, &old[1], NULL);
+    sigaction(SIGHUP, &old[2], NULL);
+    sigaction(SIGPIPE, &old[3], NULL);
+}
+
+static enum ss_err verdict(const struct ss_plan *p)
+{
+    enum ss_err err = SS_OK;
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->v[i].state != SS_STATE_FAILED)
+            continue;
+        if (p->v[i].counts)
+            return SS_COUNTS;
+        err = SS_CELLS;
+    }
+    return err;
+}
+
+enum ss_err ss_sweep_run(struct ss_plan *p, const char *results_dir, const struct ss_cli *cli)
+{
+    struct ss_progress progress = {
+        .terminal = isatty(STDERR_FILENO), .color = ss_color(cli, STDERR_FILENO), .verbosity = cli->verbosity};
+    for (size_t i = 0; i < p->n; i++)
+        progress.n += p->v[i].todo;
+    int lock = -1;
+    enum ss_err err = prepare(&lock, p, results_dir);
+    if (err == SS_OK) {
+        struct sigaction old[4];
+        catch_signals(old);
+        err = loop(p, results_dir, &progress);
+        ss_progress_clear(&progress);
+        restore_signals(old);
+    }
+    if (lock >= 0)
+        close(lock);
+    return err == SS_OK ? verdict(p) : err;
+}

@@ -1,0 +1,268 @@
+/* attention.cu — causal grouped-query attention in fp32 with an online softmax (Milakov & Gimelshein 2018; FlashAttention's
+   tiling; Flash-Decoding's split of the keys). A warp owns R query rows of one head; keys come in tiles of 32, one key per lane
+   for the scores, 32 head dimensions per step for the values. At 56 tokens a layer is 10 MFLOP and latency decides: all
+   loads of a tile are in flight at once, and where rows and heads do not fill the device the keys are split over blocks. At
+   2048 tokens shared-memory reads decide: R = 8 rows per load of K and V. */
+#include "kernels/cuda/cuda.cuh"
+
+#include <cuda_pipeline_primitives.h>
+#include <math_constants.h>
+
+enum { THREADS = 128, WARPS = THREADS / 32, TILE = 32, MAX_CHUNKS = 8, FEW_ROWS = 2, MANY_ROWS = 8 };
+static const float BELOW_ALL = -1e30f; /* finite, so that a row that sees nothing of its keys gives 0 and not NaN */
+
+/* (tokens, n_kv d_head) slices of qkv to rows past .. of the caches */
+__global__ void k_append_kv(float *k_cache, float *v_cache, const float *qkv, size_t n, struct ss_attention p)
+{
+    size_t at = (size_t)blockIdx.x * 256 + threadIdx.x;
+    if (at >= n)
+        return;
+    const size_t width = p.n_kv * p.d_head, row = at / width, j = at - row * width;
+    const float *k = qkv + row * (p.n_heads + 2 * p.n_kv) * p.d_head + p.n_heads * p.d_head;
+    k_cache[(p.past + row) * width + j] = k[j];
+    v_cache[(p.past + row) * width + j] = k[width + j];
+}
+
+/* Row stride of the K tile in floats: 16 B more than a row, so that 32 lanes reading one column of float4 hit all banks. */
+static __host__ __device__ constexpr int k_stride(int d)
+{
+    return d + 4;
+}
+static constexpr size_t shared_bytes(int rows, int chunks) /* Q, K, V, weights of the tile */
+{
+    int d = 32 * chunks;
+    return sizeof(float) * (size_t)(WARPS * rows * d + TILE * k_stride(d) + TILE * d + WARPS * rows * TILE);
+}
+
+/* Starts the copy of TILE rows of a cache, from row `first`, into a tile of D columns; rows from `limit` on and columns from
+   d_head on become zero. wide: rows are 16-byte aligned and d_head is a multiple of 4. */
+template <int D, int STRIDE>
+static __device__ __forceinline__ void load_tile(float *tile, const float *cache, size_t first, size_t limit, size_t row_floats,
+                                                 int d_head, int wide)
+{
+    if (wide) {
+#pragma unroll
+        for (int i = 0; i < TILE * D / 4 / THREADS; i++) {
+            const int at = i * THREADS + (int)threadIdx.x, j = at / (D / 4), c = at % (D / 4) * 4;
+            const int inside = first + j < limit && c < d_head;
+            __pipeline_memcpy_async(tile + j * STRIDE + c, cache + (inside ? (first + j) * row_floats + c : 0), 16,
+                                    inside ? 0 : 16);
+        }
+    } else {
+        for (int i = 0; i < TILE * D / THREADS; i++) {
+            const int at = i * THREADS + (int)threadIdx.x, j = at / D, c = at % D;
+            tile[j * STRIDE + c] = first + j < limit && c < d_head ? cache[(first + j) * row_floats + c] : 0.0f;
+        }
+    }
+    __pipeline_commit();
+}
+
+struct attention_task {
+    struct ss_attention p;
+    const float *qkv, *k_cache, *v_cache;
+    void *out;
+    float *partial;    /* (blocks of keys, tokens, n_heads, d_head + 2): sum of weights * v, largest score, sum of weights */
+    size_t block_keys; /* keys per block; >= all: nothing partial */
+    float scale;
+    int bf16, wide;
+};
+
+static __device__ __forceinline__ void put(void *out, int bf16, size_t i, float v)
+{
+    if (bf16)
+        ((__nv_bfloat16 *)out)[i] = __float2bfloat16_rn(v);
+    else
+        ((float *)out)[i] = v;
+}
+
+/* R query rows per warp, D = 32 C >= d_head. grid (query tiles, n_heads, blocks of keys). */
+template <int R, int C>
+__global__ void __launch_bounds__(THREADS, C == MAX_CHUNKS ? 2 : 4) k_attention(const struct attention_task t)
+{
+    constexpr int D = 32 * C, STRIDE = k_stride(D);
+    extern __shared__ float4 shared[];
+    float *q_tile = (float *)shared, *k_tile = q_tile + WARPS * R * D, *v_tile = k_tile + TILE * STRIDE;
+    const struct ss_attention &p = t.p;
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, d_head = (int)p.d_head;
+    const size_t head = blockIdx.y, group = head / (p.n_heads / p.n_kv), row_floats = p.n_kv * p.d_head;
+    /* The last rows see the most keys: they start first. */
+    const size_t row0 = (size_t)(gridDim.x - 1 - blockIdx.x) * WARPS * R, qkv_stride = (p.n_heads + 2 * p.n_kv) * p.d_head;
+    const float *q = q_tile + warp * R * D;
+    float *weights = v_tile + TILE * D + warp * R * TILE;
+
+    for (int at = threadIdx.x; at < WARPS * R * D; at += THREADS) {
+        size_t r = row0 + at / D;
+        int c = at % D;
+        q_tile[at] = r < p.tokens && c < d_head ? t.qkv[r * qkv_stride + head * p.d_head + c] * t.scale : 0.0f;
+    }
+    const size_t my_row0 = row0 + warp * R; /* this warp's rows of the batch */
+    float sum[R], top[R], acc[R][C];
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+        sum[r] = 0;
+        top[r] = BELOW_ALL;
+#pragma unroll
+        for (int c = 0; c < C; c++)
+            acc[r][c] = 0;
+    }
+    /* Keys of this block: up to what the last row of the query tile may see. */
+    const size_t last = row0 + WARPS * R < p.tokens ? row0 + WARPS * R : p.tokens, visible = p.past + last;
+    const size_t from = blockIdx.z * t.block_keys, end = from + t.block_keys < visible ? from + t.block_keys : visible;
+    for (size_t j0 = from; j0 < end; j0 += TILE) {
+        __syncthreads();
+        load_tile<D, STRIDE>(k_tile, t.k_cache + group * p.d_head, j0, end, row_floats, d_head, t.wide);
+        load_tile<D, D>(v_tile, t.v_cache + group * p.d_head, j0, end, row_floats, d_head, t.wide);
+        __pipeline_wait_prior(1);
+        __syncthreads();
+        float score[R];
+#pragma unroll
+        for (int r = 0; r < R; r++)
+            score[r] = 0;
+        const float4 *key = (const float4 *)(k_tile + lane * STRIDE);
+#pragma unroll 4
+        for (int c = 0; c < D / 4; c++) {
+            const float4 k = key[c];
+#pragma unroll
+            for (int r = 0; r < R; r++) {
+                const float4 x = ((const float4 *)(q + r * D))[c];
+                score[r] += x.x * k.x + x.y * k.y + x.z * k.z + x.w * k.w;
+            }
+        }
+#pragma unroll
+        for (int r = 0; r < R; r++) {
+            const size_t key_at = j0 + lane;
+            const float s = key_at < end && key_at <= p.past + my_row0 + r ? score[r] : -CUDART_INF_F;
+            float best = s;
+            for (int step = 16; step; step /= 2)
+                best = fmaxf(best, __shfl_xor_sync(~0u, best, step));
+            const float next = fmaxf(top[r], best), keep = expf(top[r] - next), weight = expf(s - next);
+            weights[r * TILE + lane] = weight;
+            top[r] = next;
+            sum[r] = sum[r] * keep + weight; /* of this lane's keys */
+#pragma unroll
+            for (int c = 0; c < C; c++)
+                acc[r][c] *= keep;
+        }
+        __pipeline_wait_prior(0);
+        __syncthreads();
+#pragma unroll 1
+        for (int j = 0; j < TILE; j += 4) {
+            float v[4][C];
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+#pragma unroll
+                for (int c = 0; c < C; c++)
+                    v[i][c] = v_tile[(j + i) * D + 32 * c + lane];
+#pragma unroll
+            for (int r = 0; r < R; r++) {
+                const float4 w = *(const float4 *)(weights + r * TILE + j);
+#pragma unroll
+                for (int c = 0; c < C; c++)
+                    acc[r][c] += w.x * v[0][c] + w.y * v[1][c] + w.z * v[2][c] + w.w * v[3][c];
+            }
+        }
+    }
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+        float total = sum[r];
+        for (int step = 16; step; step /= 2)
+            total += __shfl_xor_sync(~0u, total, step);
+        if (my_row0 + r >= p.tokens)
+            continue;
+        const size_t row_head = (my_row0 + r) * p.n_heads + head;
+        float *partial = t.partial + (blockIdx.z * p.tokens * p.n_heads + row_head) * (p.d_head + 2);
+        const bool whole = gridDim.z == 1;
+#pragma unroll
+        for (int c = 0; c < C; c++) {
+            const int dim = 32 * c + lane;
+            if (dim < d_head && whole)
+                put(t.out, t.bf16, row_head * p.d_head + dim, acc[r][c] / total);
+            else if (dim < d_head)
+                partial[dim] = acc[r][c];
+        }
+        if (!whole && lane == 0) {
+            partial[p.d_head] = top[r];
+            partial[p.d_head + 1] = total;
+        }
+    }
+}
+
+/* One warp per (token, head): the blocks' sums, each brought to the largest score of all. */
+__global__ void k_join_attention(const struct attention_task t, size_t rows, int blocks)
+{
+    const size_t row = ((size_t)blockIdx.x * THREADS + threadIdx.x) / 32, stride = rows * (t.p.d_head + 2);
+    if (row >= rows)
+        return;
+    const float *partial = t.partial + row * (t.p.d_head + 2);
+    float top = BELOW_ALL, total = 0;
+    for (int b = 0; b < blocks; b++)
+        top = fmaxf(top, partial[b * stride + t.p.d_head]);
+    for (int b = 0; b < blocks; b++)
+        total += expf(partial[b * stride + t.p.d_head] - top) * partial[b * stride + t.p.d_head + 1];
+    for (size_t dim = threadIdx.x % 32; dim < t.p.d_head; dim += 32) {
+        float v = 0;
+        for (int b = 0; b < blocks; b++)
+            v += expf(partial[b * stride + t.p.d_head] - top) * partial[b * stride + dim];
+        put(t.out, t.bf16, row * t.p.d_head + dim, v / total);
+    }
+}
+
+typedef void (*attention_kernel)(struct attention_task);
+
+/* Few rows per warp spread a short prompt over more SMs; many rows reuse each loaded key. */
+static const struct attention_form {
+    int rows, chunks;
+    attention_kernel kernel;
+} forms[] = {
+    {FEW_ROWS, 1, k_attention<FEW_ROWS, 1>},   {FEW_ROWS, 2, k_attention<FEW_ROWS, 2>},
+    {FEW_ROWS, 4, k_attention<FEW_ROWS, 4>},   {FEW_ROWS, MAX_CHUNKS, k_attention<FEW_ROWS, MAX_CHUNKS>},
+    {MANY_ROWS, 1, k_attention<MANY_ROWS, 1>}, {MANY_ROWS, 2, k_attention<MANY_ROWS, 2>},
+    {MANY_ROWS, 4, k_attention<MANY_ROWS, 4>}, {MANY_ROWS, MAX_CHUNKS, k_attention<MANY_ROWS, MAX_CHUNKS>},
+};
+enum { MANY_TOKENS = 256, LEAST_BLOCK_KEYS = 128 };
+
+enum ss_err ss_attention_open(struct ss_dev *dev)
+{
+    CU(cudaSetDevice(dev->ordinal));
+    for (const struct attention_form &f : forms)
+        CU(cudaFuncSetAttribute((const void *)f.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                (int)shared_bytes(f.rows, f.chunks)));
+    return SS_OK;
+}
+
+enum ss_err ss_cuda_attention(struct ss_dev *dev, void *out, enum ss_type act, const float *qkv, float *k_cache, float *v_cache,
+                              const struct ss_attention *p)
+{
+    SS_REQUIRE(p->d_head <= 32 * MAX_CHUNKS && p->n_heads % p->n_kv == 0);
+    if (p->tokens == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    const size_t n = p->tokens * p->n_kv * p->d_head, keys = p->past + p->tokens, rows = p->tokens * p->n_heads;
+    k_append_kv<<<(unsigned)div_up(n, 256), 256, 0, dev->stream>>>(k_cache, v_cache, qkv, n, *p);
+    CU_LAUNCHED("k_append_kv");
+
+    const int rows_per_warp = p->tokens < MANY_TOKENS ? (int)FEW_ROWS : (int)MANY_ROWS;
+    const struct attention_form *f = forms;
+    while (f->rows != rows_per_warp || (size_t)f->chunks * 32 < p->d_head)
+        f++;
+    /* Split the keys until every SM has two blocks, but not below LEAST_BLOCK_KEYS. */
+    const size_t tiles = div_up(p->tokens, WARPS * f->rows), wanted = div_up(2 * (size_t)dev->sms, tiles * p->n_heads);
+    size_t block_keys = div_up(div_up(keys, wanted), TILE) * TILE;
+    block_keys = block_keys < LEAST_BLOCK_KEYS ? LEAST_BLOCK_KEYS : block_keys;
+    const size_t blocks = div_up(keys, block_keys);
+    void *partial = NULL;
+    if (blocks > 1)
+        SS_TRY(ss_cuda_scratch(dev, SCRATCH_PARTIALS, blocks * rows * (p->d_head + 2) * sizeof(float), &partial));
+    struct attention_task task = {*p, qkv, k_cache, v_cache, out, (float *)partial, block_keys, 0, 0, 0};
+    task.scale = 1.0f / sqrtf((float)p->d_head);
+    task.bf16 = act == SS_BF16;
+    task.wide = p->d_head % 4 == 0 && aligned_to(k_cache, 16) && aligned_to(v_cache, 16);
+    dim3 grid((unsigned)tiles, (unsigned)p->n_heads, (unsigned)blocks);
+    f->kernel<<<grid, THREADS, shared_bytes(f->rows, f->chunks), dev->stream>>>(task);
+    CU_LAUNCHED("k_attention");
+    if (blocks > 1) {
+        k_join_attention<<<(unsigned)div_up(rows, WARPS), THREADS, 0, dev->stream>>>(task, rows, (int)blocks);
+        CU_LAUNCHED("k_join_attention");
+    }
+    return SS_OK;
+}
