@@ -189,8 +189,8 @@ void ss_claimed_print(struct ss_text *out, const struct ss_claims *c, size_t cla
 
 void ss_claims_table(struct ss_table *t, const struct ss_claims *c, const struct ss_judged *j)
 {
-    static const char *const names[] = {"id",      "section", "quantity", "model",  "variant", "claimed",
-                                        "formula", "measured", "origin",  "verdict", "reason"};
+    static const char *const names[] = {"id",      "section",  "quantity", "model",   "variant", "claimed",
+                                        "formula", "measured", "origin",   "verdict", "reason"};
     enum { N = sizeof names / sizeof names[0] };
     *t = (struct ss_table){0};
     for (size_t i = 0; i < N; i++)

@@ -8,12 +8,11 @@
            explains   an expression that does give the printed number; must do so
            measured   expression over columns (columns.h) of stored cells; @variant or @7B takes another cell of the same run
            cells      what to measure it on: variant=a|b backend=b tokens=n options=GLOB; standard: the claim's variant,
-                      any backend, 56 tokens, the variant's standard options
-           law        how `measured` grows with `tokens`: an expression (1: not at all), or ">=" for a number that can only grow,
-                      so that a smaller run is a lower bound. Empty: only cells of exactly that many tokens count
-           verdict    what holds while nothing is computed or measured
-           note       the reason in words
-   A new measurement changes this file, not the program. */
+                      any backend, 56 tokens, the variant's standard options (others
+                      if it was run with no others)
+           law        how `measured` grows with `tokens`: an expression (1: not at all), or ">=" for a number that can only
+   grow, so that a smaller run is a lower bound. Empty: only cells of exactly that many tokens count verdict    what holds while
+   nothing is computed or measured note       the reason in words A new measurement changes this file, not the program. */
 #ifndef SS_CLAIMS_H
 #define SS_CLAIMS_H
 
@@ -36,8 +35,26 @@ extern const char *const ss_verdict_names[SS_N_VERDICTS];
 
 enum { SS_CLAIM_TOKENS = 56 }; /* the document's benchmark */
 enum { SS_N_CLAIM_FIELDS = 9, SS_N_RULE_FIELDS = 8 };
-enum ss_claim_field { SS_CF_ID, SS_CF_SECTION, SS_CF_QUANTITY, SS_CF_MODEL, SS_CF_VARIANT, SS_CF_CLAIMED, SS_CF_UNIT, SS_CF_KIND };
-enum ss_rule_field { SS_RF_CLAIM, SS_RF_FORMULA, SS_RF_EXPLAINS, SS_RF_MEASURED, SS_RF_CELLS, SS_RF_LAW, SS_RF_VERDICT, SS_RF_NOTE };
+enum ss_claim_field {
+    SS_CF_ID,
+    SS_CF_SECTION,
+    SS_CF_QUANTITY,
+    SS_CF_MODEL,
+    SS_CF_VARIANT,
+    SS_CF_CLAIMED,
+    SS_CF_UNIT,
+    SS_CF_KIND
+};
+enum ss_rule_field {
+    SS_RF_CLAIM,
+    SS_RF_FORMULA,
+    SS_RF_EXPLAINS,
+    SS_RF_MEASURED,
+    SS_RF_CELLS,
+    SS_RF_LAW,
+    SS_RF_VERDICT,
+    SS_RF_NOTE
+};
 
 struct ss_claims {
     struct ss_csv claims, rules;

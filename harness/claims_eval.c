@@ -33,9 +33,8 @@ static bool shape_value(const struct ss_shape *s, const char *name, double *valu
         const char *name;
         size_t value;
     } names[] = {
-        {"hidden_dim", s->d_model},  {"d_ff", s->d_ff},         {"num_layers", s->n_layers},
-        {"num_heads", s->n_heads},   {"num_kv_heads", s->n_kv}, {"head_dim", s->d_head},
-        {"vocab_size", s->vocab},    {"num_parameters", 0},
+        {"hidden_dim", s->d_model}, {"d_ff", s->d_ff},       {"num_layers", s->n_layers}, {"num_heads", s->n_heads},
+        {"num_kv_heads", s->n_kv},  {"head_dim", s->d_head}, {"vocab_size", s->vocab},    {"num_parameters", 0},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(names[i].name, name) == 0) {
@@ -66,33 +65,36 @@ static bool usable(const struct ss_result *r)
     return r->status == SS_MEASURED && !r->cell.reference;
 }
 
-/* The cell of the same run as `base`, moved to another model or variant by the tags. */
+/* The cell of the same run as `base`, moved to another model or variant by the tags; of another variant, the one with its
+   standard options if there is one. */
 static enum ss_err find_cell(const struct ss_result **found, const struct ss_scope *s, const struct ss_name_tags *name)
 {
-    const char *model = s->base->cell.model, *variant = s->base->cell.variant, *options = s->base->cell.options;
-    char standard[256];
+    const char *model = s->base->cell.model, *variant = s->base->cell.variant;
+    char options[256];
     for (size_t i = 0; i < name->n_tags; i++) {
         const char *other = ss_claims_model(name->tag[i]);
-        if (other) {
-            model = other;
-            continue;
-        }
-        variant = name->tag[i];
-        if (strcmp(variant, s->base->cell.variant) == 0)
-            continue;
-        standard_options(standard, sizeof standard, variant);
-        options = standard;
+        model = other ? other : model;
+        variant = other ? variant : name->tag[i];
     }
+    bool same_variant = strcmp(variant, s->base->cell.variant) == 0;
+    if (same_variant)
+        snprintf(options, sizeof options, "%s", s->base->cell.options);
+    else
+        standard_options(options, sizeof options, variant);
+    *found = NULL;
     for (size_t i = 0; i < s->n_cells; i++) {
         const struct ss_result *r = &s->cells[i];
-        if (usable(r) && strcmp(r->cell.model, model) == 0 && strcmp(r->cell.variant, variant) == 0 &&
-            strcmp(r->cell.options, options) == 0 && strcmp(r->cell.backend, s->base->cell.backend) == 0 &&
-            strcmp(r->cell.phase, s->base->cell.phase) == 0 && r->cell.tokens == s->base->cell.tokens) {
+        if (!usable(r) || strcmp(r->cell.model, model) != 0 || strcmp(r->cell.variant, variant) != 0 ||
+            strcmp(r->cell.backend, s->base->cell.backend) != 0 || strcmp(r->cell.phase, s->base->cell.phase) != 0 ||
+            r->cell.tokens != s->base->cell.tokens)
+            continue;
+        bool exact = strcmp(r->cell.options, options) == 0;
+        if (exact || (!same_variant && !*found))
             *found = r;
-            return SS_OK;
-        }
+        if (exact)
+            break;
     }
-    return SS_SKIP;
+    return *found ? SS_OK : SS_SKIP;
 }
 
 static void note_used(struct ss_scope *s, const struct ss_result *r)
@@ -141,7 +143,8 @@ static enum ss_err lookup_shape(const struct ss_scope *s, const struct ss_name_t
 {
     const char *tag = name->n_tags ? name->tag[0] : s->model, *model = ss_claims_model(tag);
     if (!model || name->n_tags > 1)
-        SS_FAIL(SS_USAGE, "%s: '@%s' is not a model (1.5B, 7B, 14B, 72B, with Q the published one)", s->claims->rules.path, tag);
+        SS_FAIL(SS_USAGE, "%s: '@%s' is not a model (1.5B, 7B, 14B, 72B, with Q the published one)", s->claims->rules.path,
+                tag);
     struct ss_model m;
     SS_TRY(ss_model_find(&m, model));
     double value;
@@ -269,24 +272,36 @@ void ss_claims_wanted(char *variants, size_t variants_size, char *backend, size_
         snprintf(backend, backend_size, "%s", "");
 }
 
-size_t ss_claims_bases(const struct ss_result **base, size_t cap, const char *selector, const char *claim_variant,
-                       const char *model, const struct ss_result *cells, size_t n_cells)
+/* Sorted by insertion: the claim's own token count first, then the longer runs. */
+static size_t collect(const struct ss_result **base, size_t cap, const struct selector *s, size_t tokens, const char *model,
+                      const struct ss_result *cells, size_t n_cells)
 {
-    struct selector s = {0};
-    ss_claims_wanted(s.variants, sizeof s.variants, s.backend, sizeof s.backend, selector, claim_variant);
-    s.any_options = field(selector, "options", s.options, sizeof s.options) != NULL;
-    size_t want = ss_claims_tokens(selector), n = 0;
-    for (size_t i = 0; i < n_cells; i++) {
-        if (!selected(&s, model, &cells[i]) || n == cap)
+    size_t n = 0;
+    for (size_t i = 0; i < n_cells && n < cap; i++) {
+        if (!selected(s, model, &cells[i]))
             continue;
-        size_t at = n++; /* insertion: the claim's own token count first, then the longer runs */
+        size_t at = n++;
         for (; at > 0; at--) {
             size_t before = base[at - 1]->cell.tokens, mine = cells[i].cell.tokens;
-            if (before == want || (mine != want && before >= mine))
+            if (before == tokens || (mine != tokens && before >= mine))
                 break;
             base[at] = base[at - 1];
         }
         base[at] = &cells[i];
     }
     return n;
+}
+
+size_t ss_claims_bases(const struct ss_result **base, size_t cap, const char *selector, const char *claim_variant,
+                       const char *model, const struct ss_result *cells, size_t n_cells)
+{
+    struct selector s = {0};
+    ss_claims_wanted(s.variants, sizeof s.variants, s.backend, sizeof s.backend, selector, claim_variant);
+    s.any_options = field(selector, "options", s.options, sizeof s.options) != NULL;
+    size_t n = collect(base, cap, &s, ss_claims_tokens(selector), model, cells, n_cells);
+    if (n > 0 || s.any_options)
+        return n;
+    s.any_options = true; /* an experiment may have run a variant with other options only */
+    snprintf(s.options, sizeof s.options, "*");
+    return collect(base, cap, &s, ss_claims_tokens(selector), model, cells, n_cells);
 }

@@ -122,8 +122,8 @@ static enum ss_err judge_formula(struct work *w, struct ss_judged *j)
         w->match = match_scaled(&w->claimed, w->formula.v, w->claimed_text, w->unit, &w->scale);
     } else { /* the claim is the formula: later, a measurement is held against its value, to 0.5% */
         w->defines = true;
-        w->claimed = (struct ss_claimed){
-            .numeric = true, .lo = w->formula.v, .hi = w->formula.v, .digit = fabs(w->formula.v) / 100};
+        w->claimed =
+            (struct ss_claimed){.numeric = true, .lo = w->formula.v, .hi = w->formula.v, .digit = fabs(w->formula.v) / 100};
     }
     w->formula_cut = w->match == SS_CUT_OFF;
     print_range(j->formula, sizeof j->formula, w, &w->formula, w->scale);
@@ -221,8 +221,8 @@ static enum ss_err judge_measured(struct work *w)
     const struct ss_result *base[MAX_BASES];
     if (!*w->rule[SS_RF_MEASURED])
         return SS_OK;
-    size_t n = ss_claims_bases(base, MAX_BASES, w->rule[SS_RF_CELLS], w->variant, ss_claims_model(w->model), w->cells,
-                               w->n_cells);
+    size_t n =
+        ss_claims_bases(base, MAX_BASES, w->rule[SS_RF_CELLS], w->variant, ss_claims_model(w->model), w->cells, w->n_cells);
     print_need(w, n ? base[0] : NULL);
     if (n == 0 || (base[0]->cell.tokens != w->tokens && !*w->rule[SS_RF_LAW]))
         return SS_OK;

@@ -30,12 +30,13 @@ static enum ss_err check_counters(const struct ss_result *cells, size_t n)
         if (at < 0)
             continue;
         differ++;
-        ss_warn("%s %s %zu tokens (%s): %s is %lld, cost() says %lld", c->cell.model, c->cell.variant, c->cell.tokens, c->cell.id,
-                ss_counter_names[at].name, (long long)ss_counters_values(&c->counters)[at],
+        ss_warn("%s %s %zu tokens (%s): %s is %lld, cost() says %lld", c->cell.model, c->cell.variant, c->cell.tokens,
+                c->cell.id, ss_counter_names[at].name, (long long)ss_counters_values(&c->counters)[at],
                 (long long)ss_counters_values(&now)[at]);
     }
     if (differ)
-        SS_FAIL(SS_COUNTS, "%zu of %zu cells have counters that differ from cost(); measure them again: shardscale run --rerun all",
+        SS_FAIL(SS_COUNTS,
+                "%zu of %zu cells have counters that differ from cost(); measure them again: shardscale run --rerun all",
                 differ, compared);
     ss_note("counters of %zu stored cells equal cost()", compared);
     return SS_OK;
@@ -79,7 +80,8 @@ static enum ss_err check(const struct ss_result *cells, size_t n, const char *fo
     }
     size_t wrong = count[SS_REFUTED] + count[SS_FORMULA_ERROR];
     if (err == SS_OK && strict && wrong)
-        err = ss_fail(SS_REGRESSION, __FILE__, __LINE__, "--strict: %zu claims are refuted or contradict their own formula", wrong);
+        err = ss_fail(SS_REGRESSION, __FILE__, __LINE__, "--strict: %zu claims are refuted or contradict their own formula",
+                      wrong);
     ss_claims_free(&claims);
     return err;
 }

@@ -150,7 +150,7 @@ int64_t ss_seed_ots(const struct ss_shape *s, size_t tokens)
 SEED(weight_bytes, 2 * r->params)
 SEED(seed_ots, ss_seed_ots(s, r->cell.tokens))
 SEED(seed_ots_per_layer, ss_seed_ots(s, r->cell.tokens) / (int64_t)s->n_layers)
-SEED(seed_ot_bytes, SS_SEED_OT_BYTES * ss_seed_ots(s, r->cell.tokens))
+SEED(seed_ot_bytes, SS_SEED_OT_BYTES *ss_seed_ots(s, r->cell.tokens))
 SEED(seed_triples, 5 * ss_seed_ots(s, r->cell.tokens))
 SEED(seed_triple_bytes, 5 * SS_SEED_TRIPLE_BYTES * ss_seed_ots(s, r->cell.tokens))
 SEED(seed_share_bytes, s->d_model * r->cell.tokens * 4)
@@ -205,8 +205,8 @@ COUNTED(reps, (int64_t)r->reps)
 
 static void get_func_per_layer(struct ss_value *v, const struct ss_result *r)
 {
-    if (r->shape.n_layers) /* without the final norm, one rsqrt a token */
-        set_real(v, (double)(functions(&r->counters) - (int64_t)r->cell.tokens) / (double)r->shape.n_layers);
+    if (r->shape.n_layers) /* without the final norm: one row, because a cell keeps the logits of the last position */
+        set_real(v, (double)(functions(&r->counters) - 1) / (double)r->shape.n_layers);
 }
 static void get_bytes_per_token(struct ss_value *v, const struct ss_result *r)
 {
@@ -276,7 +276,10 @@ static const struct {
     enum ss_column_origin origin;
     getter get;
 } registry[] = {
-#define C(name, header, unit, kind, origin) {#name, header, unit, SS_COL_##kind, SS_##origin, get_##name}
+#define C(name, header, unit, kind, origin)                                                                                    \
+    {                                                                                                                          \
+#name, header, unit, SS_COL_##kind, SS_##origin, get_##name                                                            \
+    }
     C(model, "model", "", TEXT, IDENTITY),
     C(variant, "variant", "", TEXT, IDENTITY),
     C(tokens, "tokens", "", COUNT, IDENTITY),

@@ -1,6 +1,6 @@
 /* columns.h — every number and name a table, a figure or a claim can show of a stored cell. Experiments and claims_rules.csv
-   name columns by these names and no others. What follows from a formula alone is called seed_* or marked SS_FORMULA, so that it
-   never shares a name with what was counted or timed. */
+   name columns by these names and no others. What follows from a formula alone is called seed_* or marked SS_FORMULA, so that
+   it never shares a name with what was counted or timed. */
 #ifndef SS_COLUMNS_H
 #define SS_COLUMNS_H
 

@@ -181,8 +181,7 @@ static struct ss_range less(struct ss_range a, struct ss_range b, bool or_equal)
 {
     bool yes = or_equal ? a.v <= b.v : a.v < b.v;
     bool surely = or_equal ? a.hi <= b.lo : a.hi < b.lo, never = or_equal ? a.lo > b.hi : a.lo >= b.hi;
-    return (struct ss_range){
-        .v = yes, .lo = surely ? 1 : 0, .hi = never ? 0 : 1, .known = a.known && b.known, .truth = true};
+    return (struct ss_range){.v = yes, .lo = surely ? 1 : 0, .hi = never ? 0 : 1, .known = a.known && b.known, .truth = true};
 }
 
 static enum ss_err parse_comparison(struct parser *p, struct ss_range *out)
@@ -206,11 +205,8 @@ static enum ss_err parse_comparison(struct parser *p, struct ss_range *out)
         *out = less(b, *out, equal);
     } else {
         bool overlap = out->lo <= b.hi && b.lo <= out->hi, exact = out->lo == out->hi && b.lo == b.hi;
-        *out = (struct ss_range){.v = out->v == b.v,
-                                 .lo = exact && out->v == b.v,
-                                 .hi = overlap,
-                                 .known = out->known && b.known,
-                                 .truth = true};
+        *out = (struct ss_range){
+            .v = out->v == b.v, .lo = exact && out->v == b.v, .hi = overlap, .known = out->known && b.known, .truth = true};
     }
     out->left = left;
     out->right = right;

@@ -16,9 +16,9 @@ enum { SS_EXPR_MAX_TAGS = 3, SS_EXPR_MAX_NAME = 48 };
 
 struct ss_range {
     double v;
-    double lo, hi; /* where v may lie with 95% confidence; lo = hi = v for what is exact */
-    bool known;    /* false: v was measured too few times for an interval */
-    bool truth;    /* v is 0 or 1, the outcome of a comparison; undecided inside the noise: lo = 0, hi = 1 */
+    double lo, hi;      /* where v may lie with 95% confidence; lo = hi = v for what is exact */
+    bool known;         /* false: v was measured too few times for an interval */
+    bool truth;         /* v is 0 or 1, the outcome of a comparison; undecided inside the noise: lo = 0, hi = 1 */
     double left, right; /* what was compared */
 };
 struct ss_range ss_range_exact(double v);

@@ -39,9 +39,10 @@ struct ss_outputs {
     struct ss_output {
         char path[160];
         struct ss_text text;
-    } *v;
+    } * v;
 };
-struct ss_text *ss_outputs_add(struct ss_outputs *o, const char *fmt, ...) SS_PRINTF(2, 3); /* text to fill in, valid until the next add */
+struct ss_text *ss_outputs_add(struct ss_outputs *o, const char *fmt, ...)
+    SS_PRINTF(2, 3); /* text to fill in, valid until the next add */
 void ss_outputs_free(struct ss_outputs *o);
 
 /* only: NULL, an experiment's name, or the id of a table or figure. */
@@ -68,6 +69,6 @@ SS_CHECKED enum ss_err ss_report_html(struct ss_text *out, const char *markdown,
 
 /* Runs a program of PATH with `in` as its standard input (NULL: empty) and collects standard output and error together
    (program.c). SS_ENV: not installed (names the package), or it fails (its last line). env: "NAME=value" or NULL. */
-SS_CHECKED enum ss_err ss_program_run(struct ss_text *out, const char *const *argv, const char *package, const struct ss_text *in,
-                                      const char *env);
+SS_CHECKED enum ss_err ss_program_run(struct ss_text *out, const char *const *argv, const char *package,
+                                      const struct ss_text *in, const char *env);
 #endif

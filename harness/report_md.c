@@ -44,7 +44,8 @@ enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
 static void verdicts(struct ss_text *out, const struct ss_report *r)
 {
     static const char *const meaning[SS_N_VERDICTS] = {
-        [SS_CONFIRMED] = "agrees to the printed digits (10 % where it says ~); `reason` says whether measured or arithmetic only",
+        [SS_CONFIRMED] =
+            "agrees to the printed digits (10 % where it says ~); `reason` says whether measured or arithmetic only",
         [SS_REFUTED] = "a count, a time or a published shape says otherwise",
         [SS_FORMULA_ERROR] = "the document contradicts its own formula; `reason` says what gives the printed number",
         [SS_WITHIN_NOISE] = "not decided by these repetitions",
@@ -148,9 +149,18 @@ static void env_line(struct ss_text *out, const struct ss_report *r, const char 
 static void machine(struct ss_text *out, const struct ss_report *r)
 {
     static const char *const keys[][2] = {
-        {"CPU", "cpu"},           {"cores", "cpu_cores_allowed"}, {"instruction sets", "cpu_isa"}, {"RAM (bytes)", "ram_bytes"},
-        {"kernel", "kernel"},     {"GPU", "gpu_name"},            {"driver", "cuda_driver"},       {"CUDA runtime", "cuda_runtime"},
-        {"compiler", "compiler"}, {"flags", "cflags"},            {"commit", "git_commit"},        {"uncommitted changes", "git_dirty"},
+        {"CPU", "cpu"},
+        {"cores", "cpu_cores_allowed"},
+        {"instruction sets", "cpu_isa"},
+        {"RAM (bytes)", "ram_bytes"},
+        {"kernel", "kernel"},
+        {"GPU", "gpu_name"},
+        {"driver", "cuda_driver"},
+        {"CUDA runtime", "cuda_runtime"},
+        {"compiler", "compiler"},
+        {"flags", "cflags"},
+        {"commit", "git_commit"},
+        {"uncommitted changes", "git_dirty"},
     };
     ss_text_add(out, "## Machine\n\n| | |\n|---|---|\n");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
@@ -192,14 +202,17 @@ static void warnings(struct ss_text *out, const struct ss_report *r)
         return;
     ss_text_add(out, "## Warnings\n\n");
     if (few)
-        ss_text_add(out, "- %zu cells have fewer than 6 repetitions: n too small, their times have no interval. More: `reps_min` "
-                         "of the experiment.\n", few);
+        ss_text_add(out,
+                    "- %zu cells have fewer than 6 repetitions: n too small, their times have no interval. More: `reps_min` "
+                    "of the experiment.\n",
+                    few);
     if (alone)
         ss_text_add(out, "- %zu cells were not compared with plain fp32: their output is unchecked.\n", alone);
     if (bad)
-        ss_text_add(out, "- %zu cells failed or were skipped; their rows say why. Again: `shardscale run --rerun failed`.\n", bad);
+        ss_text_add(out, "- %zu cells failed or were skipped; their rows say why. Again: `shardscale run --rerun failed`.\n",
+                    bad);
     if (missing)
-        ss_text_add(out, "- %zu cells of experiments that were run are missing; their rows name the command.\n", missing);
+        ss_text_add(out, "- %zu rows of experiments that were run have no cell; they name the command.\n", missing);
     ss_text_add(out, "\n");
 }
 
@@ -281,7 +294,8 @@ static void claim_text(struct ss_text *out, const struct ss_csv *c, size_t row)
 /* claimed | formula | measured [95% CI] | origin | verdict, with the reason. */
 static void add_claims(struct ss_text *out, const struct ss_report *r, const char *section)
 {
-    static const char *const names[] = {"id", "claim", "claimed", "formula", "measured [95% CI]", "origin", "verdict", "reason"};
+    static const char *const names[] = {"id",     "claim",   "claimed", "formula", "measured [95% CI]",
+                                        "origin", "verdict", "reason"};
     const struct ss_csv *c = &r->claims.claims;
     struct ss_table t = {0};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -293,9 +307,14 @@ static void add_claims(struct ss_text *out, const struct ss_report *r, const cha
         struct ss_text claim = {0}, claimed = {0};
         claim_text(&claim, c, i);
         ss_claimed_print(&claimed, &r->claims, i);
-        const char *cell[] = {ss_csv_get(c, i, SS_CF_ID), ss_text_str(&claim),   ss_text_str(&claimed),
-                              r->judged[i].formula,       r->judged[i].measured, r->judged[i].origin,
-                              ss_verdict_names[r->judged[i].verdict], r->judged[i].reason};
+        const char *cell[] = {ss_csv_get(c, i, SS_CF_ID),
+                              ss_text_str(&claim),
+                              ss_text_str(&claimed),
+                              r->judged[i].formula,
+                              r->judged[i].measured,
+                              r->judged[i].origin,
+                              ss_verdict_names[r->judged[i].verdict],
+                              r->judged[i].reason};
         ss_table_row(&t);
         for (size_t k = 0; k < sizeof cell / sizeof cell[0]; k++)
             ss_table_set(&t, k, cell[k], NULL);

@@ -8,8 +8,8 @@ width = 0.82 / n
 at(s) = (s - (n + 1) / 2.0) * width
 style(s) = word(styles, s) + 0
 y(s) = log && column(3 * s - 1) <= 0 ? bottom : column(3 * s - 1)
-low(s) = valid(3 * s) ? column(3 * s) : y(s)
-high(s) = valid(3 * s + 1) ? column(3 * s + 1) : y(s)
+bar_low(s) = valid(3 * s) ? column(3 * s) : y(s)
+bar_high(s) = valid(3 * s + 1) ? column(3 * s + 1) : y(s)
 
 set format y yformat
 set xrange [-0.55 : STATS_records - 0.45]
@@ -22,7 +22,7 @@ do for [f in formats] {
     plot for [s=1:n] datafile using ($0 + at(s)):(y(s)) with boxes ls style(s) dt 1 fs solid 1 noborder title word(names, s), \
          for [s=1:n] datafile using ($0 + at(s)):(y(s)) with boxes lc rgb "#FFFFFF" lw 0.6 \
              fs transparent pattern hatch(style(s)) noborder notitle, \
-         for [s=1:n] datafile using ($0 + at(s)):(low(s)):(0):(high(s) - low(s)) with vectors nohead lc rgb "#333333" lw 1.4 notitle, \
+         for [s=1:n] datafile using ($0 + at(s)):(bar_low(s)):(0):(bar_high(s) - bar_low(s)) with vectors nohead lc rgb "#333333" lw 1.4 notitle, \
          for [s=1:n] datafile using ($0 + at(s)):(y(s) * 1.01):(log && column(3 * s - 1) == 0 ? "0" : "") \
              with labels font small textcolor rgb "#666666" offset 0, 0.5 notitle, \
          datafile using 0:(bottom):xtic(1) with dots lc rgb "#FFFFFF" notitle

@@ -2,8 +2,8 @@
 # styles, n (series), xformat, yformat, least, most, xleast, xmost (positive values). Data: a block per series, x value low high.
 load home."style.gp"
 style(s) = word(styles, s) + 0
-low() = valid(3) ? column(3) : column(2)
-high() = valid(4) ? column(4) : column(2)
+bottom(k) = valid(k) ? column(k) : column(2)
+top(k) = valid(k) ? column(k) : column(2)
 
 set format x xformat
 set format y yformat
@@ -12,7 +12,7 @@ set offsets graph 0.05, graph 0.05, graph 0.08, graph 0.05
 do for [f in formats] {
     eval(terminal(f))
     set output stem.".".f
-    plot for [s=1:n] datafile index s - 1 using 1:(low()):(0):(high() - low()) with vectors nohead ls style(s) dt 1 lw 1 notitle, \
+    plot for [s=1:n] datafile index s - 1 using 1:(bottom(3)):(0):(top(4) - bottom(3)) with vectors nohead ls style(s) dt 1 lw 1 notitle, \
          for [s=1:n] datafile index s - 1 using 1:2 with linespoints ls style(s) title word(names, s)
     unset output
 }

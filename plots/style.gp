@@ -35,7 +35,8 @@ perrow = perrow < 1 ? 1 : perrow > n ? n : perrow
 rows = (n - 1) / perrow + 1
 set tmargin 3.4 + 1.4 * rows
 set label 1 figtitle at screen 0.018, screen 0.955 left textcolor rgb "#111111" noenhanced
-set key at screen 0.012, screen 0.915 left top Left reverse horizontal maxcols perrow samplen 1.8 width -1 spacing 1.15 noenhanced
+set key at screen 0.012, screen 0.915 left top Left reverse horizontal maxcols perrow samplen 1.8 spacing 1.15 noenhanced
+if (longest < 9) set key width 1; else set key width -1
 set xlabel xtext textcolor rgb "#333333" noenhanced
 set ylabel ytext textcolor rgb "#333333" noenhanced
 if (strstrt(logaxes, "x")) set logscale x; set grid xtics ls 30

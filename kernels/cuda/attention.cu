@@ -41,7 +41,7 @@ static __device__ __forceinline__ void load_tile(float *tile, const float *cache
                                                  int d_head, int wide)
 {
     if (wide) {
-#pragma unroll
+#pragma unroll 1 /* the copies are asynchronous anyway, and addresses cost registers */
         for (int i = 0; i < TILE * D / 4 / THREADS; i++) {
             const int at = i * THREADS + (int)threadIdx.x, j = at / (D / 4), c = at % (D / 4) * 4;
             const int inside = first + j < limit && c < d_head;
@@ -49,6 +49,7 @@ static __device__ __forceinline__ void load_tile(float *tile, const float *cache
                                     inside ? 0 : 16);
         }
     } else {
+#pragma unroll 1
         for (int i = 0; i < TILE * D / THREADS; i++) {
             const int at = i * THREADS + (int)threadIdx.x, j = at / D, c = at % D;
             tile[j * STRIDE + c] = first + j < limit && c < d_head ? cache[(first + j) * row_floats + c] : 0.0f;
@@ -248,7 +249,8 @@ enum ss_err ss_cuda_attention(struct ss_dev *dev, void *out, enum ss_type act, c
     /* Split the keys until every SM has two blocks, but not below LEAST_BLOCK_KEYS. */
     const size_t tiles = div_up(p->tokens, WARPS * f->rows), wanted = div_up(2 * (size_t)dev->sms, tiles * p->n_heads);
     size_t block_keys = div_up(div_up(keys, wanted), TILE) * TILE;
-    block_keys = block_keys < LEAST_BLOCK_KEYS ? LEAST_BLOCK_KEYS : block_keys;
+    if (block_keys < LEAST_BLOCK_KEYS)
+        block_keys = LEAST_BLOCK_KEYS;
     const size_t blocks = div_up(keys, block_keys);
     void *partial = NULL;
     if (blocks > 1)

@@ -235,7 +235,7 @@ static void bench_pass(struct ss_dev *dev, const char *name, const size_t (*laye
     B->free(dev, w, 0, false);
 }
 
-void bench(struct ss_dev *dev)
+void bench(struct ss_dev *dev, int ring_only)
 {
     static const size_t small[4][2] = {{2048, 1536}, {1536, 1536}, {17920, 1536}, {1536, 8960}};
     static const size_t middle[4][2] = {{4608, 3584}, {3584, 3584}, {37888, 3584}, {3584, 18944}};
@@ -247,11 +247,12 @@ void bench(struct ss_dev *dev)
     bench_gemm_ring(dev, pool, 56, how);
     if (dev->wgmma) {
         bench_gemm_ring(dev, pool, 1, how);
-        bench_gemm_ring(dev, pool, 512, how);
+        if (!ring_only)
+            bench_gemm_ring(dev, pool, 512, how);
     }
     bench_pass(dev, "ring products 1.5B, both parties", small, 28, 56);
     bench_pass(dev, "ring products 7B, both parties", middle, 28, 56);
-    if (dev->wgmma) {
+    if (dev->wgmma && !ring_only) {
         bench_pass(dev, "ring products 72B x 20/80, both parties", large, 20, 56);
         MUST(B->synth(dev, pool, SS_BF16, POOL / 2048, 0, 1, 2, 0, POOL / 2048, 1024, 8));
         bench_gemm(dev, pool, 56, SS_BF16);

@@ -1,7 +1,8 @@
 /* cuda_check.cu — correctness of the CUDA backend against plain host loops, then timings (cuda_bench.cu). Stands alone: links
    with kernels/cuda.cu, kernels/cuda/, harness/err.c and the CUDA libraries.
      cuda_check --tiny [--no-wgmma]   small shapes only, for compute-sanitizer
-     cuda_check [--no-wgmma]          all checks        cuda_check --bench   timings */
+     cuda_check [--no-wgmma]          all checks
+     cuda_check --bench | --bench-ring [--no-wgmma]   timings */
 #include "tests/bench/cuda_check.cuh"
 
 static int failures;
@@ -206,10 +207,11 @@ static void check_transport(struct ss_dev *dev)
 
 int main(int argc, char **argv)
 {
-    int tiny = 0, timings = 0, wgmma = 1;
+    int tiny = 0, timings = 0, ring_only = 0, wgmma = 1;
     for (int i = 1; i < argc; i++) {
         tiny |= !strcmp(argv[i], "--tiny");
         timings |= !strcmp(argv[i], "--bench");
+        ring_only |= !strcmp(argv[i], "--bench-ring");
         wgmma &= strcmp(argv[i], "--no-wgmma") != 0;
     }
     if (B->unusable()) {
@@ -221,8 +223,8 @@ int main(int argc, char **argv)
     MUST(B->open(&dev, &o));
     printf("%d SMs, wgmma %d%s\n", dev->sms, dev->wgmma, wgmma ? "" : " (switched off)");
     dev->wgmma &= wgmma;
-    if (timings) {
-        bench(dev);
+    if (timings || ring_only) {
+        bench(dev, ring_only);
     } else {
         check_transport(dev);
         check_prg(dev);

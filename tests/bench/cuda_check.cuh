@@ -71,6 +71,6 @@ static inline float *random_floats(uint64_t *state, size_t n, float scale)
 void check_ring(struct ss_dev *dev);
 void check_gemm_ring(struct ss_dev *dev, int full);
 void check_float(struct ss_dev *dev, int full);
-void bench(struct ss_dev *dev);
+void bench(struct ss_dev *dev, int ring_only);
 void verdict(const char *what, int good);
 #endif

@@ -350,10 +350,13 @@ void check_float(struct ss_dev *dev, int full)
     check_attention(dev, (struct ss_attention){5, 0, 4, 2, 32}, SS_F32);
     check_attention(dev, (struct ss_attention){1, 40, 4, 2, 16}, SS_F32);
     check_attention(dev, (struct ss_attention){9, 30, 3, 1, 80}, SS_BF16);
+    check_attention(dev, (struct ss_attention){2, 300, 2, 1, 22}, SS_F32);
     if (!full)
         return;
     check_elementwise(dev, 56, 1536);
     check_attention(dev, (struct ss_attention){56, 0, 12, 2, 128}, SS_F32);
+    check_attention(dev, (struct ss_attention){1, 2047, 12, 2, 128}, SS_F32);
+    check_attention(dev, (struct ss_attention){3, 700, 3, 1, 80}, SS_BF16);
     check_attention(dev, (struct ss_attention){300, 21, 4, 2, 128}, SS_F32);
     check_attention(dev, (struct ss_attention){270, 0, 2, 1, 64}, SS_F32);
     check_attention(dev, (struct ss_attention){259, 3, 2, 2, 256}, SS_F32);
