@@ -80,7 +80,8 @@ static enum ss_err compare_all(const struct ss_outputs *o, const char *dir)
                     memcmp(ss_text_str(&there), ss_text_str(&o->v[i].text), there.n) == 0;
         ss_text_free(&there);
         size_t len = strlen(path);
-        for (int k = 0; k < 3 && same && len > 4 && strcmp(path + len - 4, ".dat") == 0; k++) {
+        bool figure = len > 4 && strcmp(path + len - 4, ".dat") == 0;
+        for (int k = 0; k < 3 && same && figure; k++) {
             memcpy(path + len - 3, pictures[k], 3);
             struct stat s;
             same = stat(path, &s) == 0 && s.st_size > 0;

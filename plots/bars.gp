@@ -19,9 +19,8 @@ set boxwidth width * 0.88
 do for [f in formats] {
     eval(terminal(f))
     set output stem.".".f
-    plot for [s=1:n] datafile using ($0 + at(s)):(y(s)) with boxes ls style(s) dt 1 fs solid 1 noborder title word(names, s), \
-         for [s=1:n] datafile using ($0 + at(s)):(y(s)) with boxes lc rgb "#FFFFFF" lw 0.6 \
-             fs transparent pattern hatch(style(s)) noborder notitle, \
+    plot for [s=1:n] datafile using ($0 + at(s)):(y(s)) with boxes ls style(s) lw 1 dt 1 \
+             fs pattern fill(style(s)) border title word(names, s), \
          for [s=1:n] datafile using ($0 + at(s)):(bar_low(s)):(0):(bar_high(s) - bar_low(s)) with vectors nohead lc rgb "#333333" lw 1.4 notitle, \
          for [s=1:n] datafile using ($0 + at(s)):(y(s) * 1.01):(log && column(3 * s - 1) == 0 ? "0" : "") \
              with labels font small textcolor rgb "#666666" offset 0, 0.5 notitle, \

@@ -1,4 +1,4 @@
-# style.gp — what all figures share. Colours are Okabe and Ito's; each variant has its own colour, marker, dash and hatch, so
+# style.gp — what all figures share. Colours are Okabe and Ito's; each variant has its own colour, marker, dash and fill, so
 # that it is told apart in greyscale too. Loaded by bars.gp, lines.gp and stack.gp.
 #   1 plain   2 v2   3 v3   4 v3-cc   5 v3-mpc   6 v3-ot   11.. whatever is no variant
 set style line 1 lc rgb "#000000" lw 1.6 pt 7 ps 0.9 dt 1
@@ -18,8 +18,8 @@ set style line 18 lc rgb "#999999" lw 1.6 pt 4 ps 0.9 dt (6,3)
 set style line 30 lc rgb "#DDDDDD" lw 0.6 dt 1
 set style line 31 lc rgb "#333333" lw 1.0 dt 1
 
-# White hatch over the fill, by style: none, /, \, x, ... Neighbours in brightness differ in hatch.
-hatch(style) = word("0 0 4 5 2 1 0 0 0 0 0 4 5 2 1 6 7 0", style) + 0
+# Fill of bars by style: 3 solid, 4 and 5 slanted, 1 and 2 crossed. Neighbours in brightness differ in it.
+fill(style) = word("3 3 4 3 5 2 3 3 3 3 3 4 3 5 4 3 1 3", style) + 0
 
 set encoding utf8
 set datafile missing "?"

@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
-enum { ALIGN = 64, MAX_THREADS = 1024 };
+enum { HUGE_BYTES = 2 << 20, ALIGN = 64, MAX_THREADS = 1024 };
 
 static bool has_isa(enum cpu_isa isa)
 {
@@ -135,10 +136,13 @@ void cpu_memory(struct ss_dev *dev, size_t *free_bytes, size_t *total_bytes)
 enum ss_err cpu_alloc(struct ss_dev *dev, void **p, size_t bytes)
 {
     (void)dev;
-    if (posix_memalign(p, ALIGN, bytes ? bytes : 1)) {
+    const bool huge = bytes >= HUGE_BYTES;
+    if (posix_memalign(p, huge ? HUGE_BYTES : ALIGN, bytes ? bytes : 1)) {
         *p = NULL;
         SS_FAIL(SS_ENV, "out of host memory: %zu bytes asked for; use a smaller model or fewer tokens", bytes);
     }
+    if (huge) /* advice only: with small pages the first touch of 15 GB of weights costs half a minute of faults */
+        (void)madvise(*p, bytes, MADV_HUGEPAGE);
     return SS_OK;
 }
 

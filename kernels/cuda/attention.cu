@@ -76,6 +76,54 @@ static __device__ __forceinline__ void put(void *out, int bf16, size_t i, float 
         ((float *)out)[i] = v;
 }
 
+/* score[r] = q (R, D) row r . key (D): this lane's key */
+template <int R, int D> static __device__ __forceinline__ void multiply_key(float (&score)[R], const float *q, const float *key)
+{
+#pragma unroll
+    for (int r = 0; r < R; r++)
+        score[r] = 0;
+#pragma unroll 4
+    for (int c = 0; c < D / 4; c++) {
+        const float4 k = ((const float4 *)key)[c];
+#pragma unroll
+        for (int r = 0; r < R; r++) {
+            const float4 x = ((const float4 *)(q + r * D))[c];
+            score[r] += x.x * k.x + x.y * k.y + x.z * k.z + x.w * k.w;
+        }
+    }
+}
+
+/* A warp's R rows from my_row0 on: the quotient where this block saw all keys, otherwise its part for k_join_attention. */
+template <int R, int C>
+static __device__ __forceinline__ void finish(const struct attention_task &t, const float (&sum)[R], const float (&top)[R],
+                                              const float (&acc)[R][C], size_t my_row0, size_t head)
+{
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+        float total = sum[r];
+        for (int step = 16; step; step /= 2)
+            total += __shfl_xor_sync(~0u, total, step);
+        if (my_row0 + r >= t.p.tokens)
+            continue;
+        const size_t row_head = (my_row0 + r) * t.p.n_heads + head;
+        float *partial = t.partial + (blockIdx.z * t.p.tokens * t.p.n_heads + row_head) * (t.p.d_head + 2);
+        const bool whole = gridDim.z == 1;
+#pragma unroll
+        for (int c = 0; c < C; c++) {
+            const int dim = 32 * c + lane;
+            if (dim < (int)t.p.d_head && whole)
+                put(t.out, t.bf16, row_head * t.p.d_head + dim, acc[r][c] / total);
+            else if (dim < (int)t.p.d_head)
+                partial[dim] = acc[r][c];
+        }
+        if (!whole && lane == 0) {
+            partial[t.p.d_head] = top[r];
+            partial[t.p.d_head + 1] = total;
+        }
+    }
+}
+
 /* R query rows per warp, D = 32 C >= d_head. grid (query tiles, n_heads, blocks of keys). */
 template <int R, int C>
 __global__ void __launch_bounds__(THREADS, C == MAX_CHUNKS ? 2 : 4) k_attention(const struct attention_task t)
@@ -116,19 +164,7 @@ __global__ void __launch_bounds__(THREADS, C == MAX_CHUNKS ? 2 : 4) k_attention(
         __pipeline_wait_prior(1);
         __syncthreads();
         float score[R];
-#pragma unroll
-        for (int r = 0; r < R; r++)
-            score[r] = 0;
-        const float4 *key = (const float4 *)(k_tile + lane * STRIDE);
-#pragma unroll 4
-        for (int c = 0; c < D / 4; c++) {
-            const float4 k = key[c];
-#pragma unroll
-            for (int r = 0; r < R; r++) {
-                const float4 x = ((const float4 *)(q + r * D))[c];
-                score[r] += x.x * k.x + x.y * k.y + x.z * k.z + x.w * k.w;
-            }
-        }
+        multiply_key<R, D>(score, q, k_tile + lane * STRIDE);
 #pragma unroll
         for (int r = 0; r < R; r++) {
             const size_t key_at = j0 + lane;
@@ -163,29 +199,7 @@ __global__ void __launch_bounds__(THREADS, C == MAX_CHUNKS ? 2 : 4) k_attention(
             }
         }
     }
-#pragma unroll
-    for (int r = 0; r < R; r++) {
-        float total = sum[r];
-        for (int step = 16; step; step /= 2)
-            total += __shfl_xor_sync(~0u, total, step);
-        if (my_row0 + r >= p.tokens)
-            continue;
-        const size_t row_head = (my_row0 + r) * p.n_heads + head;
-        float *partial = t.partial + (blockIdx.z * p.tokens * p.n_heads + row_head) * (p.d_head + 2);
-        const bool whole = gridDim.z == 1;
-#pragma unroll
-        for (int c = 0; c < C; c++) {
-            const int dim = 32 * c + lane;
-            if (dim < d_head && whole)
-                put(t.out, t.bf16, row_head * p.d_head + dim, acc[r][c] / total);
-            else if (dim < d_head)
-                partial[dim] = acc[r][c];
-        }
-        if (!whole && lane == 0) {
-            partial[p.d_head] = top[r];
-            partial[p.d_head + 1] = total;
-        }
-    }
+    finish<R, C>(t, sum, top, acc, my_row0, head);
 }
 
 /* One warp per (token, head): the blocks' sums, each brought to the largest score of all. */

@@ -1,0 +1,234 @@
+/* test_report.c — a whole report from cells made by hand, in a directory of its own. */
+#include "harness/report.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <hdf5.h> /* to damage a cell file */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/store.h"
+
+static char dir[64];
+
+/* A measured cell with the counters of its closed form and seven times. */
+static void store_cell(const struct ss_cell *cell)
+{
+    struct ss_result r = {.cell = *cell, .status = SS_MEASURED, .reps = 7};
+    struct ss_model m;
+    int64_t option[SS_MAX_OPTIONS] = {0};
+    const struct ss_variant *v = ss_variant_find(cell->variant);
+    cr_assert_eq(ss_model_find(&m, cell->model), SS_OK);
+    cr_assert_eq(ss_options_parse(v, cell->options, option), SS_OK);
+    r.shape = m.shape;
+    r.params = ss_shape_params(&m.shape);
+    r.pass = calloc(r.reps, sizeof *r.pass);
+    for (size_t i = 0; i < r.reps; i++)
+        r.pass[i].online_ns = r.pass[i].wall_ns = 5000000 + 100000 * i;
+    const struct ss_job job = {.shape = &r.shape, .tokens = cell->tokens, .option = option};
+    v->cost(&job, &r.counters);
+    r.expected = r.counters;
+    for (int t = 0; t < SS_N_TAGS; t++)
+        r.peak[t] = 1000 * (t + 1);
+    cr_assert_eq(ss_wire_alloc(&r.wire, r.shape.n_layers + 1), 0);
+    r.has_error = !cell->reference;
+    r.error = (struct ss_distance){.max_abs = 1e-3, .rel_l2 = 2e-4, .kl = 1e-6, .top1 = 1};
+    if (cell->reference)
+        r.logits = calloc(r.shape.vocab, sizeof *r.logits);
+    cr_assert_eq(ss_pairs_add(&r.env, "cpu", "%s", "a | b & c"), SS_OK);
+    cr_assert_eq(ss_store_write(dir, &r), SS_OK);
+    ss_result_free(&r);
+}
+
+static struct ss_experiment experiment;
+
+static void make_results(void)
+{
+    ss_set_quiet(1);
+    snprintf(dir, sizeof dir, "/tmp/ss-report-XXXXXX");
+    cr_assert_not_null(mkdtemp(dir));
+    cr_assert_eq(ss_experiment_read(&experiment, "lookups", "smoke", "cpu", 1), SS_OK);
+    for (size_t i = 0; i < experiment.n_cells; i++)
+        store_cell(&experiment.cells[i]);
+}
+
+static void remove_results(void)
+{
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    cr_assert_eq(system(command), 0);
+    ss_experiment_free(&experiment);
+}
+
+static enum ss_err report(const char *flag, const char *value)
+{
+    char name[] = "report", results[] = "--results", quiet[] = "-q", first[32], second[32];
+    char *argv[] = {name, results, dir, quiet, first, second, NULL};
+    snprintf(first, sizeof first, "%s", flag ? flag : "");
+    snprintf(second, sizeof second, "%s", value ? value : "");
+    ss_set_error_silent(1);
+    return ss_cmd_report(4 + (flag != NULL) + (value != NULL), argv);
+}
+
+static void path_of(char *out, size_t size, const char *file)
+{
+    snprintf(out, size, "%s/%s", dir, file);
+}
+
+static bool exists(const char *file)
+{
+    char path[256];
+    struct stat s;
+    path_of(path, sizeof path, file);
+    return stat(path, &s) == 0 && s.st_size > 0;
+}
+
+static void read_text(struct ss_text *t, const char *file)
+{
+    char path[256];
+    path_of(path, sizeof path, file);
+    cr_assert_eq(ss_text_read(t, path), SS_OK, "%s", file);
+}
+
+Test(report, two_runs_are_byte_identical, .init = make_results, .fini = remove_results)
+{
+    static const char *const files[] = {"REPORT.md",
+                                        "REPORT.html",
+                                        "tables/lookups-T2.5.md",
+                                        "tables/lookups-T2.5.csv",
+                                        "tables/lookups-T2.5.tex",
+                                        "plots/lookups-F2.5.dat",
+                                        "plots/lookups-F2.5.svg",
+                                        "plots/lookups-F2.5.pdf",
+                                        "plots/lookups-F2.5.png"};
+    enum { N = sizeof files / sizeof files[0] };
+    struct ss_text first[N] = {0};
+    cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
+    for (size_t i = 0; i < N; i++)
+        read_text(&first[i], files[i]);
+    sleep(1); /* a clock that got into a file would show */
+    cr_assert_eq(report(NULL, NULL), SS_OK);
+    for (size_t i = 0; i < N; i++) {
+        struct ss_text again = {0};
+        read_text(&again, files[i]);
+        cr_assert(again.n == first[i].n && memcmp(again.p, first[i].p, again.n) == 0, "%s differs", files[i]);
+        ss_text_free(&again);
+        ss_text_free(&first[i]);
+    }
+}
+
+Test(report, holds_every_section_claim_and_the_security_text, .init = make_results, .fini = remove_results)
+{
+    struct ss_text md = {0}, html = {0};
+    cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
+    read_text(&md, "REPORT.md");
+    static const char *const parts[] = {"### 1.1 ",   "### 9.2 ",       "## Appendix B",          "s2.5-ot-per-layer-1.5B",
+                                        "sB-tokens",  "FORMULA-ERROR",  "plots/lookups-F2.5.svg", "Reveals:",
+                                        "349 claims", "a \\| b &amp; c"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        cr_assert_not_null(strstr(md.p, parts[i]), "%s", parts[i]);
+    cr_assert_null(strstr(md.p, dir));
+    read_text(&html, "REPORT.html");
+    cr_assert_not_null(strstr(html.p, "<img src=\"data:image/svg+xml;base64,"));
+    cr_assert_null(strstr(html.p, "src=\"plots/"));
+    cr_assert_null(strstr(html.p, "<link rel=\"stylesheet\""));
+    ss_text_free(&md);
+    ss_text_free(&html);
+}
+
+Test(report, check_finds_drift, .init = make_results, .fini = remove_results)
+{
+    char path[256];
+    cr_assert_eq(report("--check", NULL), SS_REGRESSION, "nothing was written yet");
+    cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
+    cr_assert_eq(report("--check", NULL), SS_OK, "%s", ss_last_error());
+    path_of(path, sizeof path, "tables/lookups-T2.5.csv");
+    FILE *f = fopen(path, "a");
+    fputs("x\n", f);
+    fclose(f);
+    cr_assert_eq(report("--check", NULL), SS_REGRESSION);
+    cr_assert_not_null(strstr(ss_last_error(), "lookups-T2.5.csv"));
+    cr_assert_eq(report(NULL, NULL), SS_OK);
+    path_of(path, sizeof path, "plots/lookups-F2.5.png");
+    unlink(path);
+    cr_assert_eq(report("--check", NULL), SS_REGRESSION);
+}
+
+Test(report, only_writes_what_was_asked_for, .init = make_results, .fini = remove_results)
+{
+    cr_assert_eq(report("--only", "T2.5"), SS_OK, "%s", ss_last_error());
+    cr_assert(exists("tables/lookups-T2.5.md") && !exists("plots/lookups-F2.5.svg") && !exists("REPORT.md"));
+    cr_assert_eq(report("--only", "lookups"), SS_OK);
+    cr_assert(exists("plots/lookups-F2.5.svg") && !exists("REPORT.md"));
+    cr_assert_eq(report("--only", "lookupz"), SS_USAGE);
+    cr_assert_not_null(strstr(ss_last_error(), "lookups"));
+}
+
+Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini = remove_results)
+{
+    char path[512];
+    ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(report(NULL, NULL), SS_CELLS);
+    cr_assert_not_null(strstr(ss_last_error(), "1 cells"), "%s", ss_last_error());
+    struct ss_text csv = {0};
+    read_text(&csv, "tables/lookups-T2.5.csv");
+    cr_assert_not_null(strstr(csv.p, "missing; measure it: shardscale run lookups"));
+    ss_text_free(&csv);
+}
+
+Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = remove_results)
+{
+    char path[512];
+    ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert(file >= 0 && H5Ldelete(file, "/cell/counters", H5P_DEFAULT) >= 0 && H5Fclose(file) >= 0);
+    cr_assert_eq(report(NULL, NULL), SS_RESULTS);
+    cr_assert_not_null(strstr(ss_last_error(), experiment.cells[experiment.n_cells - 1].id), "%s", ss_last_error());
+    cr_assert_not(exists("REPORT.md"));
+}
+
+Test(report, no_results_names_the_command)
+{
+    snprintf(dir, sizeof dir, "/tmp/ss-report-nothing-here");
+    cr_assert_eq(report(NULL, NULL), SS_RESULTS);
+    cr_assert_not_null(strstr(ss_last_error(), "shardscale run"));
+}
+
+Test(report, check_command_compares_counters, .init = make_results, .fini = remove_results)
+{
+    char name[] = "check", results[] = "--results", strict[] = "--strict", quiet[] = "-q";
+    char *argv[] = {name, results, dir, quiet, strict, NULL};
+    cr_assert_not_null(freopen("/dev/null", "w", stdout));
+    ss_set_error_silent(1);
+    cr_assert_eq(ss_cmd_check(4, argv), SS_OK, "%s", ss_last_error());
+    cr_assert_eq(ss_cmd_check(5, argv), SS_REGRESSION);
+    char path[512];
+    struct ss_result r;
+    ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
+    cr_assert_eq(ss_store_read(&r, path), SS_OK);
+    r.counters.bytes_online_p0_p1++;
+    cr_assert_eq(ss_store_write(dir, &r), SS_OK);
+    ss_result_free(&r);
+    cr_assert_eq(ss_cmd_check(4, argv), SS_COUNTS);
+}
+
+Test(report, a_missing_program_is_named_with_its_package)
+{
+    static const char *const argv[] = {"shardscale-no-such-program", NULL}, *const fails[] = {"false", NULL},
+                             *const copies[] = {"cat", NULL};
+    struct ss_text in = {0}, out = {0};
+    ss_set_error_silent(1);
+    cr_assert_eq(ss_program_run(&out, argv, "its-package", NULL, NULL), SS_ENV);
+    cr_assert_not_null(strstr(ss_last_error(), "its-package"));
+    cr_assert_eq(ss_program_run(&out, fails, "coreutils", NULL, NULL), SS_ENV);
+    for (int i = 0; i < 20000; i++) /* more than a pipe holds */
+        ss_text_add(&in, "line %d\n", i);
+    cr_assert_eq(ss_program_run(&out, copies, "coreutils", &in, NULL), SS_OK);
+    cr_assert(out.n == in.n && memcmp(out.p, in.p, in.n) == 0);
+    ss_text_free(&in);
+    ss_text_free(&out);
+}
