@@ -17,7 +17,7 @@ enum { N_PROFILES = sizeof profiles / sizeof profiles[0] };
 /* The keys of each kind of section. */
 static const char *const experiment_keys[] = {"title", "section", "question", NULL};
 static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", NULL};
-static const char *const effort_keys[] = {"warmup", "reps_min", "reps_max", "target", "max_seconds", NULL};
+static const char *const effort_keys[] = {"warmup", "reps_min", "reps_max", "target", "max_seconds", "resident_gb", NULL};
 static const char *const table_keys[] = {"title", "columns", "note", NULL};
 static const char *const figure_keys[] = {"title", "kind", "x", "y", "series", "xlabel", "ylabel", "log", "note", NULL};
 
@@ -105,16 +105,19 @@ static enum ss_err copy_text(char *out, size_t size, const struct ss_ini *ini, c
 
 static enum ss_err read_effort(struct ss_effort *e, const struct reader *r)
 {
-    const char *text[5];
-    for (size_t i = 0; i < 5; i++)
+    const char *text[6];
+    for (size_t i = 0; i < 6; i++)
         SS_TRY(value_of(r, "effort", effort_keys[i], &text[i]));
     uint64_t warmup, reps_min, reps_max;
-    *e = (struct ss_effort){.threads = 0, .weight_budget_bytes = SIZE_MAX};
+    double resident_gb;
+    *e = (struct ss_effort){.threads = 0};
     SS_TRY(ss_parse_u64(&warmup, text[0], 0, 1000, "warmup"));
     SS_TRY(ss_parse_u64(&reps_min, text[1], 1, 100000, "reps_min"));
     SS_TRY(ss_parse_u64(&reps_max, text[2], 1, 100000, "reps_max"));
     SS_TRY(ss_parse_real(&e->target, text[3], 0, 1, "target"));
     SS_TRY(ss_parse_real(&e->max_seconds, text[4], 0, 86400, "max_seconds"));
+    SS_TRY(ss_parse_real(&resident_gb, text[5], 0, 1e6, "resident_gb"));
+    e->weight_budget_bytes = (size_t)(resident_gb * 1e9);
     if (reps_max < reps_min)
         SS_FAIL(SS_USAGE, "%s: [effort] reps_max %s is below reps_min %s", r->ini->path, text[2], text[1]);
     e->warmup = warmup;

@@ -73,6 +73,8 @@ static void demand_more(struct ss_effort *e, const struct ss_effort *other)
     e->reps_max = e->reps_max > other->reps_max ? e->reps_max : other->reps_max;
     e->target = e->target < other->target ? e->target : other->target;
     e->max_seconds = e->max_seconds > other->max_seconds ? e->max_seconds : other->max_seconds;
+    if (e->weight_budget_bytes < other->weight_budget_bytes)
+        e->weight_budget_bytes = other->weight_budget_bytes;
 }
 
 static struct ss_planned *find(const struct ss_plan *p, const char *id)

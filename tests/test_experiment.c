@@ -26,20 +26,21 @@ static const char base[] = "[experiment]\n"             /* line 1 */
                            "reps_max = 20\n"            /* 15 */
                            "target = 0.01\n"            /* 16 */
                            "max_seconds = 20\n"         /* 17 */
-                           "[profile.smoke]\n"          /* 18 */
-                           "model = tiny-lm\n"          /* 19 */
-                           "tokens = 8\n"               /* 20 */
-                           "reps_min = 2\n"             /* 21 */
-                           "[table.T1]\n"               /* 22 */
-                           "title = A table\n"          /* 23 */
-                           "columns = model, variant\n" /* 24 */
-                           "[figure.F1]\n"              /* 25 */
-                           "title = A figure\n"         /* 26 */
-                           "kind = bars\n"              /* 27 */
-                           "x = model\n"                /* 28 */
-                           "y = online_ms\n"            /* 29 */
-                           "xlabel = model\n"           /* 30 */
-                           "ylabel = ms\n";             /* 31 */
+                           "resident_gb = 8\n"          /* 18 */
+                           "[profile.smoke]\n"          /* 19 */
+                           "model = tiny-lm\n"          /* 20 */
+                           "tokens = 8\n"               /* 21 */
+                           "reps_min = 2\n"             /* 22 */
+                           "[table.T1]\n"               /* 23 */
+                           "title = A table\n"          /* 24 */
+                           "columns = model, variant\n" /* 25 */
+                           "[figure.F1]\n"              /* 26 */
+                           "title = A figure\n"         /* 27 */
+                           "kind = bars\n"              /* 28 */
+                           "x = model\n"                /* 29 */
+                           "y = online_ms\n"            /* 30 */
+                           "xlabel = model\n"           /* 31 */
+                           "ylabel = ms\n";             /* 32 */
 
 static struct ss_experiment e;
 
@@ -138,7 +139,7 @@ Test(experiment, mistakes_are_named)
     } cases[] = {
         {"reps_max", "reps_mx", ":15: unknown key effort.reps_mx; did you mean effort.reps_max"},
         {"[axes]", "[axis]", ":6: unknown key axis.model; did you mean axes.model"},
-        {"[profile.smoke]", "[profile.smok]", ":19: unknown key profile.smok.model"},
+        {"[profile.smoke]", "[profile.smok]", ":20: unknown key profile.smok.model"},
         {"columns = ", "colums = ", "did you mean table.T1.columns"},
         {"kind = bars\n", "", "[figure.F1] kind is missing"},
         {"question = Q?\n", "", "[experiment] question is missing"},
