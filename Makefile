@@ -1,12 +1,14 @@
 # ShardScale — `make help` lists what there is to do.
 #   make                build/shardscale for this CPU          make CUDA=1       with the CUDA backend (nvcc on PATH)
 #   make test           set up, build, run all tests           make test T='ring/*'
-#   make SAN=address    ASan + UBSan build in build/cpu-san     make lint format-check bundle plots bench
+#   make SAN=address    ASan + UBSan build in build/cpu-san     make lint format-check plots bench
+#   make bundle         build/bundle runs on another Linux
 CUDA ?= 0
 SAN ?=
 V ?= 0
 T ?= *
 
+comma := ,
 CONFIG := $(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(SAN),-san)
 B := build/$(CONFIG)
 
@@ -18,22 +20,23 @@ LIBS := hdf5-serial openssl libsodium openblas jansson inih
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(LIBS)))$(PKG_LIBS)
 
-comma := ,
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=all,-O3)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 CFLAGS = -std=c11 -D_GNU_SOURCE -I. $(OPT) -g $(WARN) -fopenmp -ffp-contract=off -MMD -MP $(PKG_CFLAGS) -DSS_CUDA=$(CUDA)
-LDFLAGS = $(OPT) -fopenmp
+LDFLAGS = $(OPT) -fopenmp -Wl,--disable-new-dtags -Wl,-rpath,'$$ORIGIN/lib'
 LDLIBS = -lhdf5_hl $(PKG_LIBS) -lm -lpthread -ldl
 
 NVCC ?= $(or $(shell command -v nvcc 2>/dev/null),/usr/local/cuda/bin/nvcc)
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))
-HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1)
-CUDA_ARCH ?= $(if $(HAS_GPU),-arch=native,-gencode arch=compute_80$(comma)code=sm_80 -gencode arch=compute_90$(comma)code=sm_90 \
-             -gencode arch=compute_90$(comma)code=compute_90)
+# The ring product's fastest kernel needs sm_90a; a Hopper's "native" would be plain sm_90.
+GPU_CC := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1)
+sm = -gencode arch=compute_$(1)$(comma)code=sm_$(1)
+CUDA_ARCH ?= $(if $(filter 9.0,$(GPU_CC)),$(call sm,90a),$(if $(filter 8.% 1%,$(GPU_CC)),-arch=native,\
+             $(call sm,80) $(call sm,90a) -gencode arch=compute_90$(comma)code=compute_90))
 NVCCFLAGS = -std=c++17 -O3 -I. $(CUDA_ARCH) -lineinfo -DSS_CUDA=1 -Xcompiler -Wall,-Wextra,-Werror,-Wno-missing-field-initializers \
             -Werror all-warnings
-CUDA_LIBS = -L$(CUDA_HOME)/lib64 -lcublasLt -lcublas -lcudart -lstdc++
+CUDA_LIBS = -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublasLt -lcublas -lcudart -lstdc++
 
 VARIANTS := $(sort $(wildcard variants/*.c))
 BACKENDS := $(sort $(wildcard kernels/*.c) $(if $(filter 1,$(CUDA)),$(wildcard kernels/*.cu)))
@@ -130,11 +133,24 @@ $B/bench-%: $B/tests/bench/%.o $(filter-out $B/harness/main.o,$(OBJ))
 bench: $(BENCHES)
 	@for b in $(BENCHES); do echo "+ $$b"; $$b || exit 1; done
 
+# A folder that runs on another x86-64 Linux (glibc 2.36 or newer): the program, its data and the libraries it needs, except
+# glibc, the driver's and CUDA's. WITH_TESTS=1 takes the tests along.
+BUNDLE := build/bundle
+SYSTEM_LIBS := (ld-linux|libc|libm|libpthread|libdl|librt|libcuda|libcudart|libcublas|libcublasLt|libnvidia)[.-]
+bundle: all $(if $(WITH_TESTS),$B/tests/run)
+	@rm -rf $(BUNDLE); mkdir -p $(BUNDLE)/lib
+	@cp $B/shardscale $(if $(WITH_TESTS),$B/tests/run) $(BUNDLE)/
+	@cp -r experiments plots run_all.sh README.md LICENSE $(BUNDLE)/
+	@$(if $(WITH_TESTS),mkdir -p $(BUNDLE)/tests && cp -r tests/data $(BUNDLE)/tests/)
+	@ldd $(BUNDLE)/shardscale $(if $(WITH_TESTS),$(BUNDLE)/run) | awk '$$2 == "=>" && $$3 ~ /^\// {print $$3}' | sort -u | \
+		grep -vE '/$(SYSTEM_LIBS)' | xargs -I{} cp -L {} $(BUNDLE)/lib/
+	@echo "$(BUNDLE): $$(du -sh $(BUNDLE) | cut -f1), start it as $(BUNDLE)/shardscale"
+
 clean:
 	rm -rf build
 
 help:
-	@sed -n '1,4p' Makefile | cut -c3-
+	@sed -n '1,5p' Makefile | cut -c3-
 	@echo "  make deps           install what is missing (Debian packages): $(PACKAGES)"
 
 -include $(OBJ:.o=.d) $(TEST_OBJ:.o=.d)

@@ -106,12 +106,17 @@ static int threads_of(const struct ss_session *s, int role)
     return each > 0 ? each : 1;
 }
 
+static bool is_split(const struct ss_session_config *g)
+{
+    return g->variant->parties == 2 && strcmp(g->placement, "split") == 0;
+}
+
 static enum ss_err open_role(struct ss_session *s, int role)
 {
     struct ss_ctx *c = &s->ctx[role];
     const struct ss_session_config *g = &s->config;
-    bool split = strcmp(g->placement, "split") == 0;
-    struct ss_dev_options o = {.device = split && role == SS_P1 ? 1 : 0, .threads = threads_of(s, role)};
+    c->own_weights = is_split(g) && role != SS_DEALER;
+    struct ss_dev_options o = {.device = is_split(g) && role == SS_P1 ? 1 : 0, .threads = threads_of(s, role)};
     c->role = role;
     c->parties = g->variant->parties;
     c->variant = g->variant;
@@ -204,6 +209,9 @@ static enum ss_err check_config(const struct ss_session_config *g)
     const char *why = b->unusable();
     if (why)
         SS_FAIL(SS_SKIP, "backend %s cannot be used here: %s", g->backend, why);
+    if (strcmp(g->placement, "one") != 0 && strcmp(g->placement, "split") != 0)
+        SS_FAIL(SS_USAGE, "placement is 'one' (all roles on one device) or 'split' (a device for each party), not '%s'",
+                g->placement);
     if (g->max_tokens == 0 || g->max_tokens > g->model->shape.max_seq)
         SS_FAIL(SS_USAGE, "%zu tokens asked of %s; it takes 1 to %zu", g->max_tokens, g->model->name, g->model->shape.max_seq);
     return SS_OK;
@@ -242,8 +250,8 @@ enum ss_err ss_session_open(struct ss_session **out, const struct ss_session_con
         ss_channel_tap(s->channel, config->tap, config->tap_arg);
     SS_TRY_OUT(start_workers(s));
     SS_TRY_OUT(run_roles(s, all_roles(s), open_role));
-    bool split = strcmp(config->placement, "split") == 0 && config->variant->parties == 2;
-    SS_TRY_OUT(run_roles(s, split ? 3u : 1u, open_weights));
+    SS_TRY_OUT(run_roles(s, is_split(config) ? 3u : 1u, open_weights));
+    SS_REQUIRE(!s->weights[1] || ss_weights_resident(s->weights[0]) == ss_weights_resident(s->weights[1]));
     SS_TRY_OUT(run_roles(s, all_roles(s), open_buffers));
 out:
     if (err != SS_OK)

@@ -43,7 +43,7 @@ enum ss_err ss_target_resolve(struct ss_target *t, const struct ss_cli *cli)
     t->config = (struct ss_session_config){.model = &t->model,
                                            .variant = v,
                                            .backend = t->backend ? t->backend : usable_backend(),
-                                           .placement = "one",
+                                           .placement = t->placement ? t->placement : "one",
                                            .seed = cli->seed,
                                            .threads = (int)t->threads,
                                            .weight_budget_bytes = SIZE_MAX};

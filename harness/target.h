@@ -6,8 +6,8 @@
 #include "harness/session.h"
 
 struct ss_target {
-    const char *weights, *variant, *backend; /* flags as given; backend NULL: cuda where it is usable, else cpu */
-    struct ss_text_list set;                 /* --set KEY=VALUE, repeated */
+    const char *weights, *variant, *backend, *placement; /* flags as given; backend NULL: cuda where it is usable, else cpu */
+    struct ss_text_list set;                             /* --set KEY=VALUE, repeated */
     uint64_t threads;
     struct ss_model model;
     struct ss_session_config config;
@@ -18,6 +18,7 @@ struct ss_target {
     {"--weights", "DIR", SS_FLAG_TEXT, &(t).weights, "checkpoint directory (config.json, safetensors), or a model of `list`"}, \
         {"--variant", "V", SS_FLAG_TEXT, &(t).variant, "variant (see `list`)"},                                                \
         {"--backend", "B", SS_FLAG_TEXT, &(t).backend, "cpu or cuda (standard: cuda where it works)"},                         \
+        {"--placement", "P", SS_FLAG_TEXT, &(t).placement, "one: all roles on one device (standard); split: a device each"},   \
         {"--set", "KEY=VALUE", SS_FLAG_LIST, &(t).set, "an option of the variant; may be repeated"},                           \
     {                                                                                                                          \
         "--threads", "N", SS_FLAG_U64, &(t).threads, "CPU threads (standard: all)"                                             \

@@ -148,7 +148,7 @@ static enum ss_err fill_matrix(struct ss_slot *t, struct ss_ctx *c, const struct
                                const struct ss_shape *s, const struct ss_buf *h_stage, size_t layer, size_t i)
 {
     const struct ss_matrix *m = &t->m[i];
-    const size_t party = (size_t)c->role, parties = (size_t)c->parties;
+    const size_t party = c->own_weights ? 0 : (size_t)c->role, parties = c->own_weights ? 1 : (size_t)c->parties;
     const size_t from = m->rows * party / parties, to = m->rows * (party + 1) / parties;
     for (size_t k = 0, start = 0, rows, cols; k < t->plan->matrix[i].n; k++, start += rows) {
         enum ss_tensor_id id = t->plan->matrix[i].part[k];
@@ -180,7 +180,7 @@ enum ss_err ss_slot_fill(struct ss_slot *t, struct ss_ctx *c, const struct ss_so
 {
     for (size_t i = 0; i < t->plan->n_matrices; i++)
         SS_TRY(fill_matrix(t, c, source, state, s, h_stage, layer, i));
-    if (c->role != SS_P0)
+    if (c->role != SS_P0 && !c->own_weights)
         return SS_OK;
     float *h = h_stage->p;
     size_t at = 0;

@@ -24,7 +24,8 @@ SS_CHECKED enum ss_err ss_slot_alloc(struct ss_slot *t, struct ss_ctx *c, const 
                                      enum ss_type type);
 void ss_slot_free(struct ss_slot *t, struct ss_ctx *c);
 /* What role c does of it: the role-th of c->parties equal parts of the rows of each matrix, whatever tensors they come from;
-   P0 also the vectors. h_stage: host memory of this role, at least ss_slot_stage_bytes. */
+   P0 also the vectors. With a copy of its own (own_weights) a role does all of it. h_stage: host memory of this role, at least
+   ss_slot_stage_bytes. */
 SS_CHECKED enum ss_err ss_slot_fill(struct ss_slot *t, struct ss_ctx *c, const struct ss_source *source, const void *state,
                                     const struct ss_shape *s, const struct ss_buf *h_stage, size_t layer);
 size_t ss_slot_stage_bytes(const struct ss_shape *s);
