@@ -32,6 +32,8 @@ enum ss_err ss_enter(struct ss_ctx *c, enum ss_op op, size_t layer)
     }
     SS_TRY(c->backend->mark(c->dev, m->n));
     m->op[m->n++] = (uint8_t)op;
+    if (c->backend->range)
+        c->backend->range(c->dev, ss_op_names[op].name, layer);
     c->op = op;
     c->layer = layer;
     c->phase = phase_of(op);
@@ -41,6 +43,8 @@ enum ss_err ss_enter(struct ss_ctx *c, enum ss_op op, size_t layer)
 enum ss_err ss_leave(struct ss_ctx *c)
 {
     SS_TRY(c->backend->mark(c->dev, c->marks.n));
+    if (c->backend->range)
+        c->backend->range(c->dev, NULL, 0);
     return c->backend->sync(c->dev);
 }
 

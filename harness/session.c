@@ -139,15 +139,18 @@ static enum ss_err open_role(struct ss_session *s, int role)
     return SS_OK;
 }
 
-/* Weights may stay resident up to 70% of what is free: the rest is for activations, messages and the file cache. */
+/* Weights may stay resident in 70% of the free host memory (the rest is for everything else on the machine), or in all of a
+   device's but what the activations, caches and messages of its roles need. */
 static enum ss_err open_weights(struct ss_session *s, int role)
 {
+    const size_t reserve_bytes = (size_t)2 << 30;
     const struct ss_session_config *g = &s->config;
     struct ss_ctx *c = &s->ctx[role];
     size_t free_bytes, total_bytes, budget = g->weight_budget_bytes;
     c->backend->memory(c->dev, &free_bytes, &total_bytes);
-    if (budget > free_bytes / 10 * 7)
-        budget = free_bytes / 10 * 7;
+    size_t most = c->backend == c->host ? free_bytes / 10 * 7 : free_bytes > reserve_bytes ? free_bytes - reserve_bytes : 0;
+    if (budget > most)
+        budget = most;
     return ss_weights_open(&s->weights[role], c, g->model, g->variant->weights, g->seed, budget);
 }
 

@@ -72,6 +72,9 @@ struct ss_backend {
     enum ss_err (*mark)(struct ss_dev *dev, size_t slot);
     uint64_t (*span_ns)(struct ss_dev *dev, size_t from, size_t to);
 
+    /* Names the work that follows for a profiler (NVTX range), until the next call; name NULL ends it. NULL: no profiler. */
+    void (*range)(struct ss_dev *dev, const char *name, size_t layer);
+
     /* Order between two devices' streams: wait(b) makes b's later work wait for what a had issued at record(a). */
     enum ss_err (*fence_new)(struct ss_dev *dev, void **fence);
     void (*fence_free)(struct ss_dev *dev, void *fence);

@@ -1,6 +1,7 @@
 /* cuda.cu — the CUDA backend: devices, memory, copies, marks and fences; arithmetic is one folder down. */
 #include "kernels/cuda/cuda.cuh"
 
+#include <nvtx3/nvToolsExt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +248,24 @@ static uint64_t backend_span_ns(struct ss_dev *dev, size_t from, size_t to)
     return (uint64_t)((double)ms * 1e6 + 0.5);
 }
 
+/* A range of the host thread that issues the work; nothing but a test of a pointer unless a profiler is attached. */
+static void backend_range(struct ss_dev *dev, const char *name, size_t layer)
+{
+    if (dev->range_open)
+        nvtxRangePop();
+    dev->range_open = name != NULL;
+    if (!name)
+        return;
+    nvtxEventAttributes_t range = {};
+    range.version = NVTX_VERSION;
+    range.size = NVTX_EVENT_ATTRIB_STRUCT_SIZE;
+    range.messageType = NVTX_MESSAGE_TYPE_ASCII;
+    range.message.ascii = name;
+    range.payloadType = NVTX_PAYLOAD_TYPE_UNSIGNED_INT64;
+    range.payload.ullValue = layer;
+    nvtxRangePushEx(&range);
+}
+
 static enum ss_err fence_new(struct ss_dev *dev, void **fence)
 {
     CU(cudaSetDevice(dev->ordinal));
@@ -290,6 +309,7 @@ extern "C" const struct ss_backend ss_backend_cuda = {
     .sync = backend_sync,
     .mark = backend_mark,
     .span_ns = backend_span_ns,
+    .range = backend_range,
     .fence_new = fence_new,
     .fence_free = fence_free,
     .fence_record = fence_record,

@@ -56,6 +56,7 @@ struct ss_dev {
     size_t n_plans, cap_plans;
     cudaEvent_t *marks; /* n_marks, with timing */
     size_t n_marks;
+    bool range_open; /* an NVTX range of this handle's thread */
     void *scratch[SCRATCH_N];
     size_t scratch_bytes[SCRATCH_N];
     uint8_t *p_staging[2];
