@@ -21,6 +21,7 @@ struct score {                /* sums over windows of per-window means */
 
 static void score_window(struct score *sum, const float *logits, const int32_t *next, size_t rows, size_t vocab)
 {
+    SS_REQUIRE(next);
     double nats = 0;
     size_t right = 0;
     for (size_t r = 0; r < rows; r++, logits += vocab) {

@@ -108,7 +108,7 @@ out:
 
 void ss_ini_free(struct ss_ini *ini)
 {
-    for (size_t i = 0; i < ini->n; i++) {
+    for (size_t i = 0; ini->v && i < ini->n; i++) {
         free(ini->v[i].section);
         free(ini->v[i].key);
         free(ini->v[i].value);
@@ -119,7 +119,7 @@ void ss_ini_free(struct ss_ini *ini)
 
 const char *ss_ini_get(const struct ss_ini *ini, const char *section, const char *key)
 {
-    for (size_t i = 0; i < ini->n; i++)
+    for (size_t i = 0; ini->v && i < ini->n; i++)
         if (strcmp(ini->v[i].section, section) == 0 && strcmp(ini->v[i].key, key) == 0)
             return ini->v[i].value;
     return NULL;

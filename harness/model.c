@@ -197,8 +197,8 @@ out:
 
 static enum ss_err unknown_model(const char *name)
 {
-    char **names;
-    size_t n;
+    char **names = NULL;
+    size_t n = 0;
     SS_TRY(ss_model_list(&names, &n));
     const char *near = ss_nearest(name, (const char *const *)names, n);
     enum ss_err err =

@@ -183,9 +183,8 @@ static uint8_t quantise(int16_t *out, const struct ss_tensor *t, size_t row, siz
 static void split_digits(int8_t *lo, int8_t *hi, const int16_t *w, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        int v = w[i], low = (int8_t)(v & 255);
-        lo[i] = (int8_t)low;
-        hi[i] = (int8_t)((v - low) / 256);
+        lo[i] = (int8_t)(uint8_t)w[i];
+        hi[i] = (int8_t)((w[i] - lo[i]) / 256);
     }
 }
 
@@ -193,16 +192,15 @@ static void split_digits(int8_t *lo, int8_t *hi, const int16_t *w, size_t n)
 static enum ss_err block(const struct ss_tensor *t, struct ss_ctx *c, const struct ss_rows *r, size_t at, size_t n)
 {
     const size_t cols = r->cols, first = (r->dst_row0 + at) * cols, plane = r->dst_rows * cols, row0 = r->row0 + at;
-    const int team = omp_get_max_threads() / c->parties > 1 ? omp_get_max_threads() / c->parties : 1; /* parties fill at once */
     if (r->type == SS_F32) {
-#pragma omp parallel for schedule(static) num_threads(team) if (n * cols >= PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if (n * cols >= PARALLEL_MIN)
         for (size_t i = 0; i < n; i++)
             ss_tensor_to_f32((float *)r->h_stage + i * cols, t, (row0 + i) * cols, cols);
         return c->backend->upload(c->dev, (float *)r->dst + first, r->h_stage, n * cols * sizeof(float));
     }
     int16_t *w = r->h_stage;
     int8_t *lo = (int8_t *)(w + n * cols), *hi = lo + n * cols;
-#pragma omp parallel for schedule(static) num_threads(team) if (n * cols >= PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if (n * cols >= PARALLEL_MIN)
     for (size_t i = 0; i < n; i++) {
         r->h_row_bits[at + i] = quantise(w + i * cols, t, row0 + i, cols);
         if (r->type == SS_I8X2)

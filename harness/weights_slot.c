@@ -67,7 +67,7 @@ static void matrix_dims(const struct ss_shape *s, const struct ss_plan *p, size_
 static void plan_sizes(const struct ss_shape *s, const struct ss_plan *p, enum ss_type type, size_t *matrices, size_t *floats,
                        size_t *all_rows)
 {
-    size_t rows, cols;
+    size_t rows = 0, cols = 0;
     *matrices = *floats = *all_rows = 0;
     for (size_t i = 0; i < p->n_matrices; i++) {
         matrix_dims(s, p, i, &rows, &cols);
