@@ -3,7 +3,6 @@
 #include "harness/weights_source.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
