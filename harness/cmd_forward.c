@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/disk.h"
 #include "harness/ids.h"
 #include "harness/store.h"
 #include "harness/target.h"
@@ -87,6 +88,7 @@ enum ss_err ss_cmd_forward(int argc, char **argv)
     float *logits = NULL;
     const char *out_path = cli.format ? cli.format : "logits.h5";
     size_t vocab = t.model.shape.vocab;
+    SS_TRY_OUT(ss_disk_check(out_path));
     SS_TRY_OUT(ss_sequences_read(&s, ids, vocab));
     if (all_logits)
         SS_TRY_OUT(same_lengths(&s, ids));

@@ -27,7 +27,7 @@ enum ss_err ss_disk_make_dirs(const char *dir)
         struct stat s;
         int made = mkdir(path, 0777), reason = errno;
         if (made != 0 && !(stat(path, &s) == 0 && S_ISDIR(s.st_mode)))
-            SS_FAIL(SS_ENV, "cannot make directory %s: %s; choose another place with --results", path, strerror(reason));
+            SS_FAIL(SS_ENV, "cannot make directory %s: %s; choose another place", path, strerror(reason));
         path[i] = end;
     }
     return SS_OK;
@@ -125,9 +125,33 @@ static enum ss_err cannot_write(const char *path, int reason)
     SS_FAIL(SS_ENV, "cannot write %s: %s; %s", path, strerror(reason), remedy);
 }
 
+/* A device or a link is never renamed over. */
+static enum ss_err not_special(const char *path)
+{
+    struct stat s;
+    if (lstat(path, &s) == 0 && !S_ISREG(s.st_mode))
+        SS_FAIL(SS_ENV, "%s is not a regular file; choose another name", path);
+    return SS_OK;
+}
+
+enum ss_err ss_disk_check(const char *path)
+{
+    char part[PATH_MAX];
+    SS_TRY(not_special(path));
+    SS_TRY(ss_disk_make_parent(path));
+    SS_TRY(part_name(part, path));
+    int fd = open_part(part);
+    if (fd < 0)
+        return cannot_write(path, errno);
+    unlink(part);
+    close(fd);
+    return SS_OK;
+}
+
 enum ss_err ss_disk_replace(const char *path, const void *data, size_t bytes)
 {
     char part[PATH_MAX];
+    SS_TRY(not_special(path));
     SS_TRY(part_name(part, path));
     int fd = open_part(part);
     if (fd < 0)
