@@ -1,4 +1,5 @@
-/* columns.c — the registry of columns. Counters, tags and operations come from their X-macro lists. */
+/* columns.c — the registry of columns. Counters, tags and operations come from their X-macro lists, floors from
+   columns_floor.c. */
 #include "harness/columns.h"
 
 #include <inttypes.h>
@@ -8,11 +9,12 @@
 #include <string.h>
 
 #include "harness/config.h"
+#include "harness/floors.h"
 #include "harness/stats.h"
 #include "harness/text.h"
 
 typedef void (*getter)(struct ss_value *v, const struct ss_result *r);
-enum { PLAIN, COUNTER, PEAK, OP_TIME };
+enum { PLAIN, COUNTER, PEAK, OP_TIME, FLOOR };
 
 static void set_count(struct ss_value *v, int64_t value)
 {
@@ -337,9 +339,12 @@ static const struct {
     C(seed_table_bytes, "seed formula: tables", "B", COUNT, FORMULA),
 #undef C
 };
-enum { N_REGISTRY = sizeof registry / sizeof registry[0], N_NAMES = N_REGISTRY + SS_N_COUNTERS + SS_N_TAGS + SS_N_OPS };
+enum {
+    N_REGISTRY = sizeof registry / sizeof registry[0],
+    N_NAMES = N_REGISTRY + SS_N_COUNTERS + SS_N_TAGS + SS_N_OPS + SS_N_FLOOR_COLUMNS
+};
 
-/* index counts through registry, counters, tags, operations. */
+/* index counts through registry, counters, tags, operations, floors. */
 static void describe(struct ss_column *c, size_t index)
 {
     *c = (struct ss_column){.index = index, .unit = ""};
@@ -371,6 +376,11 @@ static void describe(struct ss_column *c, size_t index)
         return;
     }
     c->index -= SS_N_TAGS;
+    if (c->index >= SS_N_OPS) {
+        c->family = FLOOR;
+        ss_floor_describe(c, c->index - SS_N_OPS);
+        return;
+    }
     c->family = OP_TIME;
     c->unit = "ms";
     c->kind = SS_COL_REAL;
@@ -396,7 +406,7 @@ enum ss_err ss_column_find(struct ss_column *c, const char *name)
     for (size_t i = 0; i < N_NAMES; i++) {
         describe(c, i);
         if (strcmp(c->name, name) == 0)
-            return SS_OK;
+            return c->family == FLOOR ? ss_floor_open() : SS_OK;
     }
     const char *names[N_NAMES];
     ss_column_names(names, N_NAMES);
@@ -423,6 +433,9 @@ void ss_column_value(struct ss_value *v, const struct ss_column *c, const struct
         break;
     case OP_TIME:
         set_time(v, r, offsetof(struct ss_pass, op_ns) + c->index * sizeof(uint64_t));
+        break;
+    case FLOOR:
+        ss_floor_value(v, c, r);
         break;
     }
 }

@@ -19,7 +19,7 @@ struct ss_column {
     const char *unit; /* "", "B", "ms", ... */
     enum ss_column_kind kind;
     enum ss_column_origin origin;
-    size_t index; /* in the registry, or in SS_COUNTERS, SS_TAGS, SS_OPS */
+    size_t index; /* in the registry, or in SS_COUNTERS, SS_TAGS, SS_OPS, among the floors */
     int family;
 };
 
