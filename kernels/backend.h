@@ -87,23 +87,35 @@ struct ss_backend {
     enum ss_err (*synth)(struct ss_dev *dev, void *dst, enum ss_type type, size_t total_rows, size_t dst_row0, uint64_t seed,
                          uint64_t stream, size_t row0, size_t rows, size_t cols, unsigned scale_bits);
 
-    /* ---- cleartext. `act` is the type of what feeds a matrix product: SS_F32 or SS_BF16 (rounded to nearest even). */
+    /* ---- cleartext. `act` is the type of what feeds a matrix product: SS_F32 or SS_BF16 (rounded to nearest even).
+       rmsnorm, rope, attention and silu_mul give the same bits on every backend: each step below is one rounded fp32 operation
+       (kernels/exact.h), no multiply-add is fused, and every sum has the order stated. sum4(a, b, c, d) = (a + b) + (c + d).
+       "Halves" of 2^n values: v[i] += v[i + n/2] for i < n/2, and so on down to v[0]. gemm is not part of this. */
     /* out (m, w.rows) f32 = a (m, w.cols) of type act * w^T [+ bias (w.rows)] [+ out if accumulate]; w is SS_F32 or SS_BF16;
        fp32 accumulation. act SS_F32 must be computed in fp32 (or better) whatever w's type. */
     enum ss_err (*gemm)(struct ss_dev *dev, float *out, const void *a, enum ss_type act, size_t m, const struct ss_matrix *w,
                         const float *bias, bool accumulate);
-    /* out (rows, d) of type act = x / sqrt(mean(x^2) + eps) * gain */
+    /* out (rows, d) of type act = (x * s) * gain, s = (float)(1 / sqrt(squares / d + eps)). squares, in double: element i is
+       squared onto sum i % 2048 in rising i; four neighbours by sum4; 32 of those by halves; the 16 results by halves. */
     enum ss_err (*rmsnorm)(struct ss_dev *dev, void *out, enum ss_type act, const float *x, const float *gain, size_t rows,
                            size_t d, double eps);
     /* In place: rotates the first `heads` heads of each row of x (rows, stride) by position pos0 + row; halves layout of
-       Hugging Face Qwen2: pair (i, i + d_head/2), angle pos * theta^(-2i/d_head), angles in double. */
+       Hugging Face Qwen2: pair (i, i + d_head/2), angle pos * theta^(-2i/d_head), angles, cos and
+       sin in double by the host's libm, rounded to float: lo = lo * cos - hi * sin, hi = hi * cos + lo * sin. */
     enum ss_err (*rope)(struct ss_dev *dev, float *x, size_t rows, size_t stride, size_t heads, size_t d_head, size_t pos0,
                         double theta);
     /* qkv (tokens, (n_heads + 2 n_kv) d_head), rotated. Appends k, v to the caches at `past`, then causal grouped-query
-       attention with scale 1/sqrt(d_head): out (tokens, n_heads d_head) of type act. Row i sees positions <= past + i. */
+       attention with scale 1/sqrt(d_head): out (tokens, n_heads d_head) of type act. Row i sees positions <= past + i.
+       score = sum over rising groups of four dimensions (d_head filled up with zeros) of sum4 of the products (q * scale) * k.
+       The positions lie in blocks of ss_attend_block(tokens, past), a block in tiles of 32. Along a block's tiles: top =
+       largest score so far, at first -1e30; keep = exp(old top - top), weight = exp(score - top), 0 where the row may not see;
+       sum[lane] = sum[lane] * keep + weight, lane = position in the tile; acc = acc * keep, then acc += sum4(weight * v) for
+       each four positions in turn. At the end the 32 sums by halves. The blocks are joined in rising order:
+       f = exp(top of the block - largest top), total = sum of f * sum, y = sum of f * acc, the first terms not added to 0;
+       out = y / total + 0 (so that a zero is +0). */
     enum ss_err (*attention)(struct ss_dev *dev, void *out, enum ss_type act, const float *qkv, float *k_cache, float *v_cache,
                              const struct ss_attention *p);
-    /* out (rows, d_ff) of type act = silu(gate) * up, gate_up (rows, 2 d_ff) = [gate | up] */
+    /* out (rows, d_ff) of type act = (gate / (1 + exp(-gate))) * up, gate_up (rows, 2 d_ff) = [gate | up] */
     enum ss_err (*silu_mul)(struct ss_dev *dev, void *out, enum ss_type act, const float *gate_up, size_t rows, size_t d_ff);
 
     /* ---- ring Z_2^64 */

@@ -1,11 +1,8 @@
-/* cpu.c — the reference backend: cleartext arithmetic as plain loops in fp32; products, ring and randomness in cpu/. */
+/* cpu.c — the reference backend: cleartext arithmetic as plain loops in fp32; products, attention, ring, randomness in cpu/. */
 #include "kernels/backend.h"
 
-#include <math.h>
-#include <omp.h>
-#include <string.h>
-
 #include "kernels/cpu/cpu.h"
+#include "kernels/exact.h"
 
 enum { CHUNK = 256 }; /* outputs converted at a time */
 
@@ -33,17 +30,40 @@ static enum ss_err fence_nop(struct ss_dev *dev, void *fence)
     return SS_OK;
 }
 
+static double fold(double *v, size_t n) /* v[0] + .. + v[n - 1], halves onto halves; n a power of two */
+{
+    for (size_t step = n / 2; step; step /= 2)
+        for (size_t i = 0; i < step; i++)
+            v[i] += v[i + step];
+    return v[0];
+}
+
+/* Sum of squares in the order that backend.h fixes. */
+__attribute__((target_clones("avx2", "default"))) static double squares(const float *x, size_t d)
+{
+    enum { GROUPS = SS_NORM_LANES / 4, TREES = GROUPS / SS_NORM_TREE };
+    double lanes[SS_NORM_LANES], trees[TREES] = {0};
+    const size_t used = d < SS_NORM_LANES ? d : SS_NORM_LANES, n = (used + 4 * SS_NORM_TREE - 1) / (4 * SS_NORM_TREE);
+    for (size_t i = 0; i < n * 4 * SS_NORM_TREE; i++)
+        lanes[i] = 0;
+    for (size_t from = 0; from < d; from += SS_NORM_LANES)
+        for (size_t i = 0; i < (d - from < SS_NORM_LANES ? d - from : SS_NORM_LANES); i++)
+            lanes[i] += (double)x[from + i] * x[from + i];
+    for (size_t i = 0; i < n * SS_NORM_TREE; i++)
+        lanes[i] = (lanes[4 * i] + lanes[4 * i + 1]) + (lanes[4 * i + 2] + lanes[4 * i + 3]);
+    for (size_t i = 0; i < n; i++)
+        trees[i] = fold(lanes + i * SS_NORM_TREE, SS_NORM_TREE);
+    return fold(trees, TREES);
+}
+
 static void rmsnorm_row(void *out, enum ss_type act, size_t at, const float *x, const float *gain, size_t d, double eps)
 {
-    double squares = 0;
-    for (size_t j = 0; j < d; j++)
-        squares += (double)x[j] * x[j];
-    const float scale = (float)(1 / sqrt(squares / (double)d + eps));
+    const float scale = ss_norm_scale(squares(x, d), d, eps);
     for (size_t j = 0; j < d; j += CHUNK) {
         const size_t n = d - j < CHUNK ? d - j : CHUNK;
         float y[CHUNK];
         for (size_t i = 0; i < n; i++)
-            y[i] = x[j + i] * scale * gain[j + i];
+            y[i] = ss_mul(ss_mul(x[j + i], scale), gain[j + i]);
         cpu_store(out, act, at + j, y, n);
     }
 }
@@ -58,16 +78,32 @@ static enum ss_err rmsnorm(struct ss_dev *dev, void *out, enum ss_type act, cons
     return SS_OK;
 }
 
-static void rope_row(float *x, size_t heads, size_t d_head, size_t pos, double theta)
+/* The table outlives the call: a pass rotates at the same positions in every layer, and pow and cos cost more than the rest. */
+static enum ss_err rope_table(struct ss_dev *dev, size_t positions, size_t pairs, double theta)
+{
+    if (dev->turns && dev->turn_theta == theta && dev->turn_pairs == pairs && dev->turn_positions >= positions)
+        return SS_OK;
+    const size_t n = positions + positions / 2 + 64;
+    void *turns;
+    SS_TRY(cpu_alloc(dev, &turns, n * pairs * 2 * sizeof(float)));
+    cpu_free(dev, dev->turns, 0, false);
+    dev->turns = turns;
+    dev->turn_theta = theta;
+    dev->turn_pairs = pairs;
+    dev->turn_positions = n;
+    ss_rope_turns(dev->turns, 0, n, pairs, theta);
+    return SS_OK;
+}
+
+static void rope_row(float *x, const float *turns, size_t heads, size_t d_head)
 {
     const size_t half = d_head / 2;
-    for (size_t i = 0; i < half; i++) {
-        const double angle = (double)pos * pow(theta, -2.0 * (double)i / (double)d_head);
-        const float c = (float)cos(angle), s = (float)sin(angle);
-        for (size_t h = 0; h < heads; h++) {
-            float *lo = x + h * d_head + i, *hi = lo + half, a = *lo, b = *hi;
-            *lo = a * c - b * s;
-            *hi = b * c + a * s;
+    for (size_t h = 0; h < heads; h++) {
+        float *lo = x + h * d_head, *hi = lo + half;
+        for (size_t i = 0; i < half; i++) {
+            const float a = lo[i], b = hi[i], c = turns[2 * i], s = turns[2 * i + 1];
+            lo[i] = ss_sub(ss_mul(a, c), ss_mul(b, s));
+            hi[i] = ss_add(ss_mul(b, c), ss_mul(a, s));
         }
     }
 }
@@ -75,67 +111,20 @@ static void rope_row(float *x, size_t heads, size_t d_head, size_t pos, double t
 static enum ss_err rope(struct ss_dev *dev, float *x, size_t rows, size_t stride, size_t heads, size_t d_head, size_t pos0,
                         double theta)
 {
+    const size_t pairs = d_head / 2;
     SS_REQUIRE(d_head % 2 == 0 && heads * d_head <= stride);
+    SS_TRY(rope_table(dev, pos0 + rows, pairs, theta));
 #pragma omp parallel for num_threads(dev->threads) if (rows * heads * d_head >= CPU_PARALLEL_MIN)
     for (size_t i = 0; i < rows; i++)
-        rope_row(x + i * stride, heads, d_head, pos0 + i, theta);
+        rope_row(x + i * stride, dev->turns + (pos0 + i) * pairs * 2, heads, d_head);
     return SS_OK;
 }
 
-static float dot(const float *a, const float *b, size_t n)
+__attribute__((target_clones("avx2", "default"))) static void silu_mul_run(float *restrict y, const float *gate,
+                                                                           const float *up, size_t n)
 {
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
     for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-/* One query q (d_head) against n positions of one key-value head, `stride` floats apart. p (n) is scratch. */
-static void attend(float *out, float *p, const float *q, const float *k, const float *v, size_t n, size_t stride, size_t d_head)
-{
-    const float scale = (float)(1 / sqrt((double)d_head));
-    float top = -INFINITY, sum = 0;
-    for (size_t j = 0; j < n; j++) {
-        p[j] = dot(q, k + j * stride, d_head) * scale;
-        top = p[j] > top ? p[j] : top;
-    }
-    for (size_t j = 0; j < n; j++) {
-        p[j] = expf(p[j] - top);
-        sum += p[j];
-    }
-    memset(out, 0, d_head * sizeof *out);
-    for (size_t j = 0; j < n; j++)
-        for (size_t i = 0; i < d_head; i++)
-            out[i] += p[j] * v[j * stride + i];
-    for (size_t i = 0; i < d_head; i++)
-        out[i] /= sum;
-}
-
-static enum ss_err attention(struct ss_dev *dev, void *out, enum ss_type act, const float *qkv, float *k_cache, float *v_cache,
-                             const struct ss_attention *p)
-{
-    SS_REQUIRE(act == SS_F32 || act == SS_BF16);
-    SS_REQUIRE(p->n_kv > 0 && p->n_heads % p->n_kv == 0);
-    const size_t d = p->d_head, q_width = p->n_heads * d, kv_width = p->n_kv * d, row = q_width + 2 * kv_width;
-    const size_t scratch_values = p->past + p->tokens + d;
-    void *work;
-    SS_TRY(cpu_work(dev, &work, (size_t)dev->threads * scratch_values * sizeof(float)));
-    float *scratch = work;
-    for (size_t i = 0; i < p->tokens; i++) {
-        memcpy(k_cache + (p->past + i) * kv_width, qkv + i * row + q_width, kv_width * sizeof *k_cache);
-        memcpy(v_cache + (p->past + i) * kv_width, qkv + i * row + q_width + kv_width, kv_width * sizeof *v_cache);
-    }
-#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(dev->threads)
-    for (size_t i = 0; i < p->tokens; i++)
-        for (size_t h = 0; h < p->n_heads; h++) {
-            const size_t group = h / (p->n_heads / p->n_kv) * d;
-            float *probability = scratch + (size_t)omp_get_thread_num() * scratch_values;
-            float *y = probability + p->past + p->tokens;
-            attend(y, probability, qkv + i * row + h * d, k_cache + group, v_cache + group, p->past + i + 1, kv_width, d);
-            cpu_store(out, act, i * q_width + h * d, y, d);
-        }
-    return SS_OK;
+        y[i] = ss_mul(ss_silu(gate[i]), up[i]);
 }
 
 static enum ss_err silu_mul(struct ss_dev *dev, void *out, enum ss_type act, const float *gate_up, size_t rows, size_t d_ff)
@@ -147,8 +136,7 @@ static enum ss_err silu_mul(struct ss_dev *dev, void *out, enum ss_type act, con
             const float *gate = gate_up + i * 2 * d_ff + j, *up = gate + d_ff;
             const size_t n = d_ff - j < CHUNK ? d_ff - j : CHUNK;
             float y[CHUNK];
-            for (size_t l = 0; l < n; l++)
-                y[l] = gate[l] / (1 + expf(-gate[l])) * up[l];
+            silu_mul_run(y, gate, up, n);
             cpu_store(out, act, i * d_ff + j, y, n);
         }
     return SS_OK;
@@ -178,7 +166,7 @@ const struct ss_backend ss_backend_cpu = {
     .gemm = cpu_gemm,
     .rmsnorm = rmsnorm,
     .rope = rope,
-    .attention = attention,
+    .attention = cpu_attention,
     .silu_mul = silu_mul,
     .gemm_ring = cpu_gemm_ring,
     .ring_add = cpu_ring_add,

@@ -218,7 +218,7 @@ static void digest_message(void *arg, int from, int to, const char *what, const 
     EVP_DigestUpdate(t->md[from][to], data, bytes);
 }
 
-static void trace_of(const char *variant, char hex[65])
+static void trace_of(const char *variant, const char *backend, char hex[65])
 {
     struct trace t;
     struct ss_model m;
@@ -232,7 +232,7 @@ static void trace_of(const char *variant, char hex[65])
             t.md[from][to] = EVP_MD_CTX_new();
             EVP_DigestInit_ex(t.md[from][to], EVP_sha256(), NULL);
         }
-    struct ss_session_config g = config_of(&m, variant, "cpu", 5);
+    struct ss_session_config g = config_of(&m, variant, backend, 5);
     g.tap = digest_message;
     g.tap_arg = &t;
     float *logits = malloc(5 * m.shape.vocab * sizeof *logits);
@@ -272,8 +272,40 @@ Test(wire, traces_equal_the_checked_in_digests)
         if (ss_variants[v]->parties != 2)
             continue;
         char want[128], got[65];
-        trace_of(ss_variants[v]->name, got);
+        trace_of(ss_variants[v]->name, "cpu", got);
         cr_expect(baseline(ss_variants[v]->name, want) && strcmp(got, want) == 0,
                   "tests/data/wire_trace.txt should have the line: %s %s", ss_variants[v]->name, got);
+    }
+}
+
+/* Every other backend sends the same bytes in v3 and ends with the same logits: ring and fp32 arithmetic are equal bit for bit.
+ */
+Test(wire, v3_is_byte_equal_on_every_backend)
+{
+    enum { TOKENS = 40 };
+    static const char *const models[] = {"qwen2-tiny-a", "tiny-lm"};
+    char want[65], got[65];
+    trace_of("v3", "cpu", want);
+    for (size_t b = 0; ss_backends[b]; b++) {
+        const char *name = ss_backends[b]->name, *why = ss_backends[b]->unusable(), *required = getenv("REQUIRE");
+        cr_assert(!why || !required || !strstr(required, name), "%s is required: %s", name, why);
+        if (why || strcmp(name, "cpu") == 0)
+            continue;
+        trace_of("v3", name, got);
+        cr_expect_str_eq(got, want, "%s sends other bytes than the cpu", name);
+        for (size_t i = 0; i < 2; i++) {
+            struct ss_model m;
+            int32_t ids[TOKENS];
+            model_at(&m, models[i]);
+            ss_synth_ids(ids, TOKENS, m.shape.vocab, 13);
+            const size_t bytes = TOKENS * m.shape.vocab * sizeof(float);
+            float *a = malloc(bytes), *c = malloc(bytes);
+            struct ss_session_config reference = config_of(&m, "v3", "cpu", TOKENS), other = config_of(&m, "v3", name, TOKENS);
+            pass(&reference, ids, TOKENS, a);
+            pass(&other, ids, TOKENS, c);
+            cr_expect_arr_eq(c, a, bytes, "%s: v3 on %s gives other logits than the cpu", models[i], name);
+            free(a);
+            free(c);
+        }
     }
 }

@@ -22,6 +22,9 @@ struct ss_dev {
     size_t n_marks;
     void *work; /* scratch of one operation; may hold shares */
     size_t work_bytes;
+    float *turns; /* (turn_positions, turn_pairs) of (cos, sin) for turn_theta: see ss_rope_turns */
+    size_t turn_positions, turn_pairs;
+    double turn_theta;
 };
 
 /* Scratch of at least `bytes`, 64-byte aligned, valid until the next call; grows, never shrinks. */
@@ -45,6 +48,10 @@ enum ss_err cpu_gemm(struct ss_dev *dev, float *out, const void *a, enum ss_type
 uint16_t cpu_bf16(float x);
 /* out[first .. first + n) of type act (SS_F32 or SS_BF16) = x */
 void cpu_store(void *out, enum ss_type act, size_t first, const float *x, size_t n);
+
+/* ---- attention.c */
+enum ss_err cpu_attention(struct ss_dev *dev, void *out, enum ss_type act, const float *qkv, float *k_cache, float *v_cache,
+                          const struct ss_attention *p);
 
 /* ---- dot.c, dot_avx2.c, dot_avx512.c, gemm_ring.c: ring product.
    A ring element becomes five signed digits, x = sum_d digit[d] 2^(0,11,22,32,48) mod 2^64, so that 16-bit multiply-add

@@ -79,6 +79,7 @@ void cpu_close(struct ss_dev *dev)
     if (!dev)
         return;
     cpu_free(dev, dev->work, dev->work_bytes, true);
+    cpu_free(dev, dev->turns, 0, false);
     free(dev->mark_ns);
     free(dev);
 }

@@ -2,7 +2,14 @@
    bytes moved / 4.29 TB/s is the floor and launch latency the price. */
 #include "kernels/cuda/cuda.cuh"
 
-enum { THREADS = 256, NORM_THREADS = 512 };
+#include <stdlib.h>
+
+#include "kernels/exact.h"
+
+extern "C" const struct ss_backend ss_backend_cuda;
+
+enum { THREADS = 256, NORM_THREADS = SS_NORM_LANES / 4, NORM_WARPS = NORM_THREADS / 32 };
+static_assert(SS_NORM_TREE == 32, "a tree of the sum of squares is a warp");
 
 static __device__ __forceinline__ void put(void *out, int bf16, size_t i, float v)
 {
@@ -22,35 +29,55 @@ static __device__ __forceinline__ void put4(void *out, int bf16, size_t i, float
     ((uint2 *)out)[i / 4] = make_uint2(*reinterpret_cast<uint32_t *>(&a), *reinterpret_cast<uint32_t *>(&b));
 }
 
-/* One block per row; d floats are read twice, the second time from cache. wide: four elements per access. */
+/* x + x of the lane 16 away, .. 8, 4, 2, 1: the same tree in every lane */
+static __device__ __forceinline__ double fold_warp(double sum)
+{
+    for (int step = 16; step; step /= 2)
+        sum = __dadd_rn(sum, __shfl_xor_sync(~0u, sum, step));
+    return sum;
+}
+
+static __device__ __forceinline__ double add_square(double sum, float x)
+{
+    return __dadd_rn(sum, __dmul_rn((double)x, (double)x));
+}
+
+static __device__ __forceinline__ float scaled(float x, float scale, float gain)
+{
+    return ss_mul(ss_mul(x, scale), gain);
+}
+
+/* One block per row; d floats are read twice, the second time from cache. wide: four elements per access. Thread t sums the
+   squares of lanes 4 t .. 4 t + 3. */
 __global__ void __launch_bounds__(NORM_THREADS)
     k_rmsnorm(void *out, int bf16, const float *x, const float *gain, size_t d, double eps, int wide)
 {
-    __shared__ float partial[NORM_THREADS / 32];
+    __shared__ double partial[NORM_WARPS];
     __shared__ float shared_scale;
     const float *row = x + blockIdx.x * d;
-    float sum = 0;
+    double a = 0, b = 0, c = 0, e = 0;
     if (wide) {
 #pragma unroll 4
         for (size_t i = threadIdx.x; i < d / 4; i += NORM_THREADS) {
             const float4 v = ((const float4 *)row)[i];
-            sum += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+            a = add_square(a, v.x), b = add_square(b, v.y), c = add_square(c, v.z), e = add_square(e, v.w);
         }
     } else {
-        for (size_t i = threadIdx.x; i < d; i += NORM_THREADS)
-            sum += row[i] * row[i];
+        for (size_t i = 4 * threadIdx.x; i < d; i += SS_NORM_LANES) {
+            a = add_square(a, row[i]);
+            b = add_square(b, i + 1 < d ? row[i + 1] : 0.0f);
+            c = add_square(c, i + 2 < d ? row[i + 2] : 0.0f);
+            e = add_square(e, i + 3 < d ? row[i + 3] : 0.0f);
+        }
     }
-    for (int step = 16; step; step /= 2)
-        sum += __shfl_xor_sync(~0u, sum, step);
+    const double sum = fold_warp(__dadd_rn(__dadd_rn(a, b), __dadd_rn(c, e)));
     if (threadIdx.x % 32 == 0)
         partial[threadIdx.x / 32] = sum;
     __syncthreads();
     if (threadIdx.x < 32) {
-        double total = threadIdx.x < NORM_THREADS / 32 ? (double)partial[threadIdx.x] : 0;
-        for (int step = 16; step; step /= 2)
-            total += __shfl_xor_sync(~0u, total, step);
+        const double total = fold_warp(threadIdx.x < NORM_WARPS ? partial[threadIdx.x] : 0.0);
         if (threadIdx.x == 0)
-            shared_scale = (float)(1.0 / sqrt(total / (double)d + eps));
+            shared_scale = ss_norm_scale(total, d, eps);
     }
     __syncthreads();
     const float scale = shared_scale;
@@ -59,11 +86,12 @@ __global__ void __launch_bounds__(NORM_THREADS)
         for (size_t i = threadIdx.x; i < d / 4; i += NORM_THREADS) {
             const float4 v = ((const float4 *)row)[i], g = ((const float4 *)gain)[i];
             put4(out, bf16, blockIdx.x * d + 4 * i,
-                 make_float4(v.x * scale * g.x, v.y * scale * g.y, v.z * scale * g.z, v.w * scale * g.w));
+                 make_float4(scaled(v.x, scale, g.x), scaled(v.y, scale, g.y), scaled(v.z, scale, g.z),
+                             scaled(v.w, scale, g.w)));
         }
     } else {
         for (size_t i = threadIdx.x; i < d; i += NORM_THREADS)
-            put(out, bf16, blockIdx.x * d + i, row[i] * scale * gain[i]);
+            put(out, bf16, blockIdx.x * d + i, scaled(row[i], scale, gain[i]));
     }
 }
 
@@ -79,28 +107,22 @@ enum ss_err ss_cuda_rmsnorm(struct ss_dev *dev, void *out, enum ss_type act, con
     return SS_OK;
 }
 
-/* angles (positions, pairs) of (cos, sin), computed in double: pair i of position p turns by p * theta^(-2 i / d_head) */
-__global__ void k_rope_angles(float2 *angles, size_t positions, size_t pairs, double theta)
-{
-    size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (at >= positions * pairs)
-        return;
-    size_t position = at / pairs, i = at - position * pairs;
-    double s, c;
-    sincos((double)position * pow(theta, -2.0 * (double)i / (double)(2 * pairs)), &s, &c);
-    angles[at] = make_float2((float)c, (float)s);
-}
-
-/* The table outlives the call: a pass rotates at the same positions in every layer, and double pow costs more than the rest. */
+/* Made on the host, so that every backend rotates by the same floats. The table outlives the call: a pass rotates at the same
+   positions in every layer. */
 static enum ss_err rope_table(struct ss_dev *dev, const float2 **angles, size_t positions, size_t pairs, double theta)
 {
     void *p = dev->scratch[SCRATCH_ANGLES];
     if (dev->rope_theta != theta || dev->rope_pairs != pairs || dev->rope_positions < positions) {
-        size_t n = div_up(positions, 2048) * 2048;
+        const size_t n = div_up(positions + positions / 2, 512) * 512, bytes = n * pairs * sizeof(float2);
         dev->rope_positions = 0;
-        SS_TRY(ss_cuda_scratch(dev, SCRATCH_ANGLES, n * pairs * sizeof(float2), &p));
-        k_rope_angles<<<(unsigned)div_up(n * pairs, THREADS), THREADS, 0, dev->stream>>>((float2 *)p, n, pairs, theta);
-        CU_LAUNCHED("k_rope_angles");
+        SS_TRY(ss_cuda_scratch(dev, SCRATCH_ANGLES, bytes, &p));
+        float *h_turns = (float *)malloc(bytes);
+        if (!h_turns)
+            SS_FAIL(SS_ENV, "no host memory for %zu bytes of rotary angles", bytes);
+        ss_rope_turns(h_turns, 0, n, pairs, theta);
+        const enum ss_err err = ss_backend_cuda.upload(dev, p, h_turns, bytes);
+        free(h_turns);
+        SS_TRY(err);
         dev->rope_theta = theta;
         dev->rope_pairs = pairs;
         dev->rope_positions = n;
@@ -121,8 +143,8 @@ __global__ void k_rope(float *x, const float2 *angles, size_t rows, size_t strid
     float2 turn = angles[r * pairs + i];
     float *a = x + r * stride + (size_t)head * 2 * pairs + i, *b = a + pairs;
     const float u = *a, v = *b;
-    *a = u * turn.x - v * turn.y;
-    *b = v * turn.x + u * turn.y;
+    *a = ss_sub(ss_mul(u, turn.x), ss_mul(v, turn.y));
+    *b = ss_add(ss_mul(v, turn.x), ss_mul(u, turn.y));
 }
 
 enum ss_err ss_cuda_rope(struct ss_dev *dev, float *x, size_t rows, size_t stride, size_t heads, size_t d_head, size_t pos0,
@@ -142,7 +164,7 @@ enum ss_err ss_cuda_rope(struct ss_dev *dev, float *x, size_t rows, size_t strid
 
 static __device__ __forceinline__ float silu_mul(float gate, float up)
 {
-    return gate / (1.0f + expf(-gate)) * up;
+    return ss_mul(ss_silu(gate), up);
 }
 
 /* grid (columns / width, rows); rows beyond the grid limit by stride. width: 4 or 1 columns per thread. */
