@@ -125,8 +125,13 @@ cuda-objects:
 plots: all
 	build/shardscale report --plots
 
-# Throughput of the heavy operations, never asserted: a program per file of tests/bench.
-BENCHES := $(patsubst tests/bench/%.c,$B/bench-%,$(wildcard tests/bench/*.c))
+# Throughput of the heavy operations, never asserted: a program per file of tests/bench; the .cu files make one, bench-cuda,
+# which first checks every operation against host loops.
+BENCHES := $(patsubst tests/bench/%.c,$B/bench-%,$(wildcard tests/bench/*.c)) $(if $(CU),$B/bench-cuda)
+.SECONDARY: $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
+$B/bench-cuda: $(patsubst %.cu,$B/%.cu.o,$(wildcard tests/bench/*.cu)) $(filter-out $B/harness/main.o,$(OBJ))
+	$(call SAY,LINK,$@)
+	$Qg++ $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CUDA_LIBS)
 $B/bench-%: $B/tests/bench/%.o $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)
 	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(if $(CU),$(CUDA_LIBS))
