@@ -41,8 +41,6 @@ struct ss_table {
 /* columns 1: nearest entry. value_bits < 62. Slopes and intercepts are rounded so that the sum stays minimax. */
 SS_CHECKED enum ss_err ss_table_open(struct ss_ctx *c, struct ss_table *t, ss_function f, const void *arg);
 void ss_table_close(struct ss_ctx *c, struct ss_table *t);
-/* What a lookup of x yields, without the noise of the index: the mean over it is within one fine unit's slope. */
-double ss_table_value(const struct ss_table *t, double x, ss_function f, const void *arg);
 
 /* ---- correlations */
 /* n lookups of one shape as they lie in a party's store, structure of arrays, words of 64 bits. */
