@@ -205,10 +205,10 @@ struct ss_backend {
     enum ss_err (*lookup_close)(struct ss_dev *dev, uint64_t *out, const uint64_t *o0, const uint64_t *o1, const uint64_t *coef,
                                 size_t n, const struct ss_lookup_shape *s);
 
-    /* ---- products of shares. out (rows, cols) = a - b, rows of a_stride words in a; out and b dense. */
+    /* ---- products of shares. out (rows, cols) = a - b, rows of a_stride words in a; out and b dense; b may be NULL (0). */
     enum ss_err (*ring_sub_rows)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
                                  size_t rows, size_t cols);
-    /* out = (d0 + d1) y + a (e0 + e1) + c, element-wise; c may be NULL (0), out may be any operand. With y = share of the
+    /* out = (d0 + d1) y + a (e0 + e1) + c, element-wise; e1 may be NULL (0), out may be any operand. With y = share of the
        second factor, d = x - a and e = y - b opened, c = ab dealt: the share of x y (Beaver). */
     enum ss_err (*ring_beaver)(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
                                const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);

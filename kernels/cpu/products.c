@@ -10,7 +10,7 @@ enum ss_err cpu_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t 
 #pragma omp parallel for num_threads(dev->threads) if (rows * cols >= CPU_PARALLEL_MIN)
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++)
-            out[i * cols + j] = a[i * a_stride + j] - b[i * cols + j];
+            out[i * cols + j] = a[i * a_stride + j] - (b ? b[i * cols + j] : 0);
     return SS_OK;
 }
 
@@ -19,7 +19,7 @@ enum ss_err cpu_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d
 {
 #pragma omp parallel for num_threads(dev->threads) if (n >= CPU_PARALLEL_MIN)
     for (size_t i = 0; i < n; i++)
-        out[i] = (d0[i] + d1[i]) * y[i] + a[i] * (e0[i] + e1[i]) + (c ? c[i] : 0);
+        out[i] = (d0[i] + d1[i]) * y[i] + a[i] * (e0[i] + (e1 ? e1[i] : 0)) + c[i];
     return SS_OK;
 }
 
