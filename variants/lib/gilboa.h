@@ -22,7 +22,8 @@ struct ss_cot_format {
 SS_CHECKED enum ss_err ss_cot(struct ss_ctx *c, struct ss_ot *ot, const struct ss_cot_format *f, const uint8_t *choice,
                               uint64_t *out_recv, size_t n_recv, const uint64_t *delta, uint64_t *out_send, size_t n_send);
 
-/* out (n, words): shares of (s0 xor s1) (x0 + x1), s one byte 0 or 1 an item, x (n, words). n OTs each way, 2 rounds. */
+/* out (n, words): shares of (s0 xor s1) (x0 + x1), s one byte 0 or 1 an item, x (n, words), may be out. n OTs each way, 2
+ * rounds. */
 SS_CHECKED enum ss_err ss_gilboa_bit(struct ss_ctx *c, struct ss_ot *ot, uint64_t *out, const uint8_t *s, const uint64_t *x,
                                      size_t n, size_t words);
 /* out (n): shares of (x0 + x1)(y0 + y1) mod 2^64; bits of x choose: 64 n OTs each way, 2 rounds. */

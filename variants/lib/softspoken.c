@@ -48,6 +48,13 @@ void ss_ot_close(struct ss_ctx *c, struct ss_ot *ot)
     sodium_memzero(ot, sizeof *ot);
 }
 
+void ss_ot_setup_cost(struct ss_counters *e)
+{
+    e->bytes_offline_p0_p1 += SS_OT_SETUP_BYTES;
+    e->bytes_offline_p1_p0 += SS_OT_SETUP_BYTES;
+    e->rounds_offline += SS_OT_SETUP_ROUNDS;
+}
+
 static void xor_into(uint64_t *restrict a, const uint64_t *restrict b, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -38,6 +38,7 @@ struct ss_ot {
 /* Fresh base OTs and trees; whatever was there before is wiped. Both parties at once. */
 SS_CHECKED enum ss_err ss_ot_setup(struct ss_ctx *c, struct ss_ot *ot);
 void ss_ot_close(struct ss_ctx *c, struct ss_ot *ot); /* accepts {0} */
+void ss_ot_setup_cost(struct ss_counters *e);         /* offline bytes and rounds of one setup, added to e */
 
 /* n correlated strings of one direction, waiting to be hashed, once. */
 struct ss_ot_batch {
