@@ -221,6 +221,7 @@ enum ss_err ss_ot_strings(struct ss_ctx *c, struct ss_ot *ot, struct ss_ot_batch
     const size_t n_send = h_in ? send->n : 0, n_recv = h_out ? recv->n : 0, blocks = (bytes + SS_OT_BYTES - 1) / SS_OT_BYTES;
     const size_t pad = blocks * SS_OT_BYTES, out_bytes = 2 * n_send * bytes, in_bytes = 2 * n_recv * bytes;
     enum ss_err err = SS_OK;
+    SS_REQUIRE((n_send || n_recv) && bytes > 0);
     uint8_t *pads = malloc((2 * n_send + n_recv) * pad), *message = malloc(out_bytes + in_bytes);
     if (!pads || !message)
         SS_FAIL_OUT(SS_ENV, "out of memory for %zu OT messages", n_send + n_recv);

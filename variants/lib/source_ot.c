@@ -165,6 +165,7 @@ static enum ss_err make_chunk(struct ss_ctx *c, struct ss_ot *ot, const struct s
     struct chunk k = {.block = NULL};
     enum ss_err err = SS_OK;
     SS_TRY_OUT(chunk_open(&k, s, m));
+    SS_REQUIRE(k.block);
     SS_TRY_OUT(ss_prg_fill(&c->prg, c->host, c->host_dev, k.random, m * RANDOM_WORDS));
     for (size_t i = 0; i < m * width; i++)
         k.bits[i] = k.random[i / width] >> i % width & 1;

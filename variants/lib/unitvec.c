@@ -128,9 +128,9 @@ static void node_receive(const struct plan *p, const struct node *node, size_t n
 }
 
 struct room {
-    struct ss_ot_batch send, recv;
-    struct ss_block *pad; /* sender's two, receiver's one: (3, ots) */
-    uint8_t *choice, *wire;
+    struct ss_ot_batch *send, *recv;
+    struct ss_block *pad;   /* sender's two, receiver's one: (3, ots) */
+    uint8_t *choice, *wire; /* (ots); two messages */
     uint64_t *message;
 };
 
@@ -147,9 +147,9 @@ static enum ss_err multiply_height(struct ss_ctx *c, struct ss_ot *ot, const str
                 m->choice[first + k] = (uint8_t)piece_get(left->v + k / rows * words_of(left->len), k % rows, 1);
             first += n * rows;
         }
-    SS_TRY(ss_ot_extend(c, ot, &m->send, ots, &m->recv, m->choice, ots));
-    SS_TRY(ss_ot_pads_send(ot, &m->send, m->pad, m->pad + ots, 1));
-    SS_TRY(ss_ot_pads_recv(ot, &m->recv, m->pad + 2 * ots, 1));
+    SS_TRY(ss_ot_extend(c, ot, m->send, ots, m->recv, m->choice, ots));
+    SS_TRY(ss_ot_pads_send(ot, m->send, m->pad, m->pad + ots, 1));
+    SS_TRY(ss_ot_pads_recv(ot, m->recv, m->pad + 2 * ots, 1));
     first = 0;
     for (int i = 0; i < p->count; i++)
         if (p->node[i].height == height) {
@@ -176,7 +176,8 @@ enum ss_err ss_unitvec(struct ss_ctx *c, struct ss_ot *ot, uint64_t *vectors, co
     SS_REQUIRE(n_bits >= 1 && n_bits <= SS_UNITVEC_MAX_BITS && n > 0);
     enum ss_err err = SS_OK;
     struct plan p = {.count = 0};
-    struct room m = {.pad = NULL};
+    struct ss_ot_batch send = {0}, recv = {0};
+    struct room m = {.send = &send, .recv = &recv};
     size_t ots = 1, bytes = 1, words = 0;
     plan_add(&p, 0, n_bits);
     for (unsigned h = 1; h <= p.node[0].height; h++) {
@@ -189,11 +190,11 @@ enum ss_err ss_unitvec(struct ss_ctx *c, struct ss_ot *ot, uint64_t *vectors, co
         words += n * words_of(p.node[i].len);
     uint64_t *inner = calloc(words + 1, sizeof *inner), *next = inner;
     m.pad = malloc(3 * ots * sizeof *m.pad);
-    m.choice = malloc(ots);
-    m.wire = malloc(2 * bytes);
+    m.wire = malloc(2 * bytes + ots);
     m.message = malloc(n * words_of(n_bits) * sizeof *m.message);
-    if (!inner || !m.pad || !m.choice || !m.wire || !m.message)
+    if (!inner || !m.pad || !m.wire || !m.message)
         SS_FAIL_OUT(SS_ENV, "out of memory for %zu unit vectors of 2^%u by OT", n, n_bits);
+    m.choice = m.wire + 2 * bytes;
     for (int i = 0; i < p.count; i++) {
         p.node[i].v = i ? next : vectors;
         next += i ? n * words_of(p.node[i].len) : 0;
@@ -204,17 +205,16 @@ enum ss_err ss_unitvec(struct ss_ctx *c, struct ss_ot *ot, uint64_t *vectors, co
     for (unsigned h = 1; h <= p.node[0].height; h++)
         SS_TRY_OUT(multiply_height(c, ot, &p, h, n, &m));
 out:
-    ss_ot_batch_free(&m.send);
-    ss_ot_batch_free(&m.recv);
+    ss_ot_batch_free(&send);
+    ss_ot_batch_free(&recv);
     if (inner)
         sodium_memzero(inner, words * sizeof *inner);
     if (m.pad)
         sodium_memzero(m.pad, 3 * ots * sizeof *m.pad);
-    if (m.choice)
-        sodium_memzero(m.choice, ots);
+    if (m.wire)
+        sodium_memzero(m.wire, 2 * bytes + ots);
     free(inner);
     free(m.pad);
-    free(m.choice);
     free(m.wire);
     free(m.message);
     return err;
