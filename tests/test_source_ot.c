@@ -241,7 +241,8 @@ static void check_batch(const struct batches *t, size_t *plus)
 static const struct ss_lookup_shape shapes[] = {
     {.n_bits = 8, .fine_bits = 0, .columns = 1, .fused = false},  {.n_bits = 8, .fine_bits = 0, .columns = 1, .fused = true},
     {.n_bits = 9, .fine_bits = 13, .columns = 2, .fused = false}, {.n_bits = 12, .fine_bits = 13, .columns = 2, .fused = true},
-    {.n_bits = 14, .fine_bits = 1, .columns = 2, .fused = true},  {.n_bits = 11, .fine_bits = 21, .columns = 2, .fused = true}};
+    {.n_bits = 14, .fine_bits = 1, .columns = 2, .fused = true},  {.n_bits = 8, .fine_bits = 0, .columns = 2, .fused = true},
+    {.n_bits = 11, .fine_bits = 21, .columns = 2, .fused = true}};
 
 Test(source_ot, batches_are_what_the_online_phase_expects)
 {

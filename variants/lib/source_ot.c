@@ -17,6 +17,9 @@
 #include "variants/lib/lookup.h"
 #include "variants/lib/unitvec.h"
 
+/* Fine bits for which OTs are spent at least: a layer's SiLU has 3 to 8 of them, by the scale of its weights, and the cost of a
+   pass must follow from shapes alone. What is beyond the shape's is 0 at both parties. */
+enum { LEAST_FINE = 8 };
 enum { CHUNK = 2048, MAX_MASKS = 3, MAX_COEFS = 6, MAX_WIDTH = 64, RANDOM_WORDS = MAX_MASKS + 1 };
 
 /* Host memory for m <= CHUNK lookups. */
@@ -24,14 +27,14 @@ struct chunk {
     uint64_t *vectors;            /* (m, words) */
     uint64_t *random;             /* (RANDOM_WORDS, m): word 0's bits are those of b */
     uint64_t *b;                  /* (m) */
-    uint64_t *fine_in, *fine_out; /* (m, fine_bits, up to 3) */
+    uint64_t *fine_in, *fine_out; /* (m, fine_of, 2 or 3) */
     uint64_t *bl[MAX_MASKS];      /* (m) each: bl, bl m2, bl m3 */
     uint64_t *product;            /* (m): m3 (m1 + bl m2) */
     uint64_t *sum;                /* (m): m1 + bl m2 */
     uint64_t *sign_in, *sign_out; /* (m, coefs) */
     uint64_t *coef;               /* (coefs, m) */
-    uint8_t *bits;                /* (m, W) */
-    uint8_t *fine, *sign;         /* (m, fine_bits), (m) */
+    uint8_t *bits;                /* (m, n_bits + fine_of): those of b, then zeros */
+    uint8_t *fine, *sign;         /* (m, fine_of), (m) */
     void *block;                  /* all of the above */
     size_t bytes;
 };
@@ -41,6 +44,11 @@ static size_t words_of(const struct ss_lookup_shape *s)
     return ((size_t)1 << s->n_bits) / 64;
 }
 
+static size_t fine_of(const struct ss_lookup_shape *s)
+{
+    return s->columns == 1 ? 0 : s->fine_bits > LEAST_FINE ? s->fine_bits : LEAST_FINE;
+}
+
 static size_t fine_words(const struct ss_lookup_shape *s)
 {
     return s->fused ? 3 : 2;
@@ -48,7 +56,7 @@ static size_t fine_words(const struct ss_lookup_shape *s)
 
 static enum ss_err chunk_open(struct chunk *k, const struct ss_lookup_shape *s, size_t m)
 {
-    const size_t fine = m * s->fine_bits, signs = m * ss_lookup_coefs(s), width = s->n_bits + s->fine_bits;
+    const size_t fine = m * fine_of(s), signs = m * ss_lookup_coefs(s), width = s->n_bits + fine_of(s);
     const size_t words = m * words_of(s) + m * RANDOM_WORDS + m + 2 * fine * fine_words(s) + 5 * m + 3 * signs;
     k->bytes = words * sizeof(uint64_t) + m * width + fine + m;
     k->block = malloc(k->bytes);
@@ -90,14 +98,15 @@ static uint64_t *mask_of(const struct chunk *k, size_t m, size_t i)
 /* bl, bl m2 and (fused) bl m3 from the bits of bl. */
 static enum ss_err make_fine(struct ss_ctx *c, struct ss_ot *ot, struct chunk *k, const struct ss_lookup_shape *s, size_t m)
 {
-    const size_t f = s->fine_bits, words = fine_words(s), width = s->n_bits + f;
+    const size_t f = fine_of(s), words = fine_words(s), width = s->n_bits + f;
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < f; j++) {
             uint64_t *in = k->fine_in + (i * f + j) * words;
-            k->fine[i * f + j] = k->bits[i * width + j];
-            in[0] = (uint64_t)(c->role == SS_P0) << j;
+            const uint64_t real = j < s->fine_bits;
+            k->fine[i * f + j] = real ? k->bits[i * width + j] : 0;
+            in[0] = (uint64_t)(real && c->role == SS_P0) << j;
             for (size_t w = 1; w < words; w++)
-                in[w] = mask_of(k, m, w)[i] << j;
+                in[w] = (real * mask_of(k, m, w)[i]) << j;
         }
     SS_TRY(ss_gilboa_bit(c, ot, k->fine_out, k->fine, k->fine_in, m * f, words));
     for (size_t w = 0; w < words; w++)
@@ -161,14 +170,14 @@ static enum ss_err store(struct ss_ctx *c, const struct chunk *k, const struct s
 static enum ss_err make_chunk(struct ss_ctx *c, struct ss_ot *ot, const struct ss_lookup_shape *s, size_t n, size_t first,
                               size_t m, const struct ss_lookup_batch *out)
 {
-    const size_t width = s->n_bits + s->fine_bits;
+    const size_t width = s->n_bits + fine_of(s), real = s->n_bits + s->fine_bits;
     struct chunk k = {.block = NULL};
     enum ss_err err = SS_OK;
     SS_TRY_OUT(chunk_open(&k, s, m));
     SS_REQUIRE(k.block);
     SS_TRY_OUT(ss_prg_fill(&c->prg, c->host, c->host_dev, k.random, m * RANDOM_WORDS));
     for (size_t i = 0; i < m * width; i++)
-        k.bits[i] = k.random[i / width] >> i % width & 1;
+        k.bits[i] = i % width < real ? k.random[i / width] >> i % width & 1 : 0;
     SS_TRY_OUT(ss_gilboa_number(c, ot, k.b, k.bits, m, width));
     SS_TRY_OUT(ss_unitvec(c, ot, k.vectors, k.bits + s->fine_bits, width, m, s->n_bits));
     if (s->columns == 2)
@@ -183,7 +192,7 @@ out:
 static void require_shape(const struct ss_lookup_shape *s)
 {
     SS_REQUIRE(s->n_bits >= 6 && s->n_bits <= SS_UNITVEC_MAX_BITS && s->n_bits + s->fine_bits <= MAX_WIDTH);
-    SS_REQUIRE(s->columns == 2 ? s->fine_bits > 0 : s->columns == 1 && s->fine_bits == 0);
+    SS_REQUIRE(s->columns == 2 || (s->columns == 1 && s->fine_bits == 0));
 }
 
 static enum ss_err ot_prepare(struct ss_ctx *c, void *state, struct ss_seeds *seeds, const struct ss_lookup_shape *s, size_t n,
@@ -226,10 +235,10 @@ static void ot_cost(const struct ss_lookup_shape *s, size_t n, struct ss_counter
     require_shape(s);
     for (size_t first = 0; first < n; first += CHUNK) {
         const size_t m = n - first < CHUNK ? n - first : CHUNK;
-        ss_gilboa_number_cost(e, m, s->n_bits + s->fine_bits);
+        ss_gilboa_number_cost(e, m, s->n_bits + fine_of(s));
         ss_unitvec_cost(e, m, s->n_bits);
         if (s->columns == 2)
-            ss_gilboa_bit_cost(e, m * s->fine_bits, fine_words(s));
+            ss_gilboa_bit_cost(e, m * fine_of(s), fine_words(s));
         if (s->fused)
             ss_gilboa_product_cost(e, m);
         ss_gilboa_bit_cost(e, m, ss_lookup_coefs(s));
