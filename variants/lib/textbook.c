@@ -161,13 +161,13 @@ void ss_textbook_select_cost(const struct ss_lookup_shape *s, size_t n, struct s
     }
 }
 
-/* Masks are the parties' own random words; coefficients are those of lookup.h for sigma = 1: 1, m3, m1, m3 m1. */
+/* One column: masks are the parties' own random words; coefficients are those of lookup.h for sigma = 1: 1, m3, m1, m3 m1.
+   Two columns: a batch of source ot, whose state this is. */
 static enum ss_err prepare(struct ss_ctx *c, void *state, struct ss_seeds *seeds, const struct ss_lookup_shape *s, size_t n,
                            struct ss_lookup_batch *out)
 {
-    (void)seeds;
     if (s->columns != 1)
-        SS_FAIL(SS_SKIP, "source textbook has tables of one column only; use columns=1 or another source");
+        return ss_source_ot.prepare(c, state, seeds, s, n, out);
     const struct ss_backend *b = c->backend;
     const size_t bytes = n * sizeof(uint64_t);
     enum ss_err err = SS_OK;
@@ -198,7 +198,9 @@ out:
 
 static void cost(const struct ss_lookup_shape *s, size_t n, struct ss_counters *e)
 {
-    for (size_t i = 0; s->fused && i < n; i += PRODUCT_CHUNK)
+    if (s->columns != 1)
+        ss_source_ot.cost(s, n, e);
+    for (size_t i = 0; s->columns == 1 && s->fused && i < n; i += PRODUCT_CHUNK)
         ss_gilboa_product_cost(e, n - i < PRODUCT_CHUNK ? n - i : PRODUCT_CHUNK);
 }
 

@@ -10,7 +10,8 @@
 
    The source makes batches with b = 0, so that the shares of e = t - b which a party computes are its shares of t; they are NOT
    exchanged. ss_textbook_select takes the place of that exchange and of the backend's lookup_sum. One column only: the
-   shares' low parts cannot be opened without a mask that the OT knows. */
+   shares' low parts cannot be opened without a mask that the OT knows. Tables of two columns, which textbooks do not have, get
+   batches of source ot, and are looked up as there. */
 #ifndef SS_TEXTBOOK_H
 #define SS_TEXTBOOK_H
 
