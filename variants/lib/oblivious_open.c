@@ -36,7 +36,9 @@ static double rsqrt(double x, const void *arg)
 {
     const struct ss_oblivious_plan *p = arg;
     const double mean = x / (double)p->shape->d_model;
-    return 1 / sqrt((p->seed && mean < 0.01 ? 0.01 : mean) + p->shape->eps);
+    if (p->seed)
+        return 1 / sqrt(mean < 0.01 ? 0.01 : mean);
+    return 1 / sqrt(fmax(mean, -p->shape->eps / 2) + p->shape->eps); /* a table's first segment begins below 0 */
 }
 
 static enum ss_err open_tables(struct ss_ctx *c, struct ss_oblivious *v)

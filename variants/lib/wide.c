@@ -47,11 +47,13 @@ enum ss_err ss_wide_open(struct ss_ctx *c, struct ss_wide *w, const struct ss_lo
 {
     for (size_t j = 0; j < w->windows; j++) {
         const int step_bits = (int)x_bits - window_bit(first, j);
-        struct held held = {f, arg, ldexp(j == 0 ? least_index : SS_WIDE_INDEX / 2, -step_bits)};
+        struct held held = {f, arg, ldexp(j == 0 ? (int)least_index - 1 : SS_WIDE_INDEX / 2, -step_bits)};
         struct ss_table *t = &w->value[j];
         t->shape = *shape;
         t->step_bits = step_bits;
         t->value_bits = value_bits;
+        if (j == 0 && shape->columns == 2)
+            t->lo = -ldexp(1, -step_bits); /* the first step of a table is lost, and x may be 0 */
         SS_TRY(ss_table_open(c, t, hold, &held));
         if (j == 0)
             continue;
