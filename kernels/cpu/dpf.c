@@ -2,8 +2,6 @@
    trees at a time so that the cipher has independent blocks; and one-hot shares for small tables. */
 #include "kernels/cpu/cpu.h"
 
-#include <string.h>
-
 enum { LEAF_BITS = 7, LEAF_WORDS = 2, GEN_GROUP = 64, EVAL_GROUP = 8, MAX_LEAVES = 1 << (CPU_MAX_TABLE_BITS - LEAF_BITS) };
 enum { LEFT, RIGHT, LEAF }; /* tweaks of the hash: the low two bits of its input */
 
@@ -135,18 +133,17 @@ static enum ss_err eval_group(const struct ss_dev *dev, struct block *bits, cons
             in[2 * j + 1] = tweaked(at[j], RIGHT);
         }
         SS_TRY(dev->aes->mmo(out, in, 2 * count * nodes, key));
-        for (size_t i = count; i-- > 0;) {
+        for (size_t i = count; i-- > 0;) { /* from the last: a key's children lie behind nodes still to be read */
             const struct block c = cw[i * (levels + 1) + l], left = correction(c, 0), right = correction(c, 1);
             uint64_t t[MAX_LEAVES];
             for (size_t j = 0; j < nodes; j++)
                 t[j] = control(at[i * nodes + j]);
             for (size_t j = 0; j < nodes; j++) {
                 const size_t to = 2 * (i * nodes + j);
-                in[to] = xored(out[to], selected(left, t[j]));
-                in[to + 1] = xored(out[to + 1], selected(right, t[j]));
+                at[to] = xored(out[to], selected(left, t[j]));
+                at[to + 1] = xored(out[to + 1], selected(right, t[j]));
             }
         }
-        memcpy(at, in, 2 * count * nodes * sizeof *at);
     }
     for (size_t j = 0; j < count * leaves; j++)
         in[j] = tweaked(at[j], LEAF);
