@@ -189,8 +189,8 @@ static enum ss_err wide_once(struct ss_ctx *c, void *arg)
     if (c->role != SS_DEALER) {
         SS_TRY(ss_wide_open(c, &wide, &ss_wide_value, WIDE_FIRST, 32, 30, 0, reciprocal_root, NULL));
         c->phase = SS_ONLINE;
-        SS_TRY(ss_wide_eval(c, &wide, wide.windows, supply.corr, SS_CORR_recip, &messages, &room, t->out[c->role],
-                            t->x[c->role], WIDE_ROWS, 32));
+        SS_TRY(ss_wide_eval(c, &wide, wide.windows, &supply, SS_CORR_recip, &messages, &room, t->out[c->role], t->x[c->role],
+                            WIDE_ROWS, 32));
         cr_assert_eq((size_t)c->counters.rounds_online, ss_wide_rounds(wide.windows));
     }
     ss_wide_close(c, &wide);

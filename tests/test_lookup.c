@@ -46,6 +46,7 @@ static enum ss_err run_role(struct ss_ctx *c, void *arg)
         c->phase = SS_ONLINE;
         const struct ss_lookup_call call = {.tables = &table,
                                             .n_tables = 1,
+                                            .source = source,
                                             .corr = &corr,
                                             .slot = SS_CORR_silu,
                                             .out = run->out[c->role],
@@ -123,7 +124,7 @@ static void every_index(unsigned n_bits, unsigned columns, bool fused)
                      "2^%u, %u columns: f(%g) %g = %g", n_bits, columns, x[i], u[i], got);
     }
     struct ss_counters e = {0}, got = r.ctx[0].counters;
-    ss_lookup_cost(&run.shape, run.n, &e);
+    ss_lookup_cost(&ss_source_dealer, &run.shape, run.n, &e);
     ss_source_dealer.cost_begin(0, &e);
     ss_source_dealer.cost(&run.shape, run.n, &e);
     cr_assert_eq(e.bytes_online_p0_p1, got.bytes_online_p0_p1);
@@ -362,6 +363,7 @@ static enum ss_err lookup_twice(struct ss_ctx *c, void *arg)
     (void)ss_corr_take(c, &corr, SS_CORR_exp, ss_lookup_words(&table.shape, 1));
     const struct ss_lookup_call call = {.tables = &table,
                                         .n_tables = 1,
+                                        .source = &ss_source_dealer,
                                         .corr = &corr,
                                         .slot = SS_CORR_exp,
                                         .out = &x,

@@ -74,7 +74,13 @@ struct ss_lookup_source {
        same, so what is set up once belongs to open() or to layer 0 of every pass (begin looks at c->layer). */
     void (*cost_begin)(size_t layer, struct ss_counters *e);
     void (*cost)(const struct ss_lookup_shape *s, size_t n, struct ss_counters *e);
+    /* NULL, or what replaces the opening of the index and lookup_sum where there is one column: w = V - mask[0] from this
+       party's share t of the index, which is not sent (its batches have b = 0). Online bytes, rounds and OTs by select_cost. */
+    enum ss_err (*select)(struct ss_ctx *party, void *state, uint64_t *w, const uint32_t *t, const uint64_t *mask,
+                          const uint64_t *entries, size_t n, const struct ss_lookup_shape *s);
+    void (*select_cost)(const struct ss_lookup_shape *s, size_t n, struct ss_counters *e);
 };
+bool ss_lookup_selects(const struct ss_lookup_source *source, const struct ss_lookup_shape *s); /* by select */
 extern const struct ss_lookup_source ss_source_dealer, ss_source_ot, ss_source_textbook;
 
 /* Offline, party: n_tables batches of n lookups into the store. */
@@ -87,6 +93,8 @@ SS_CHECKED enum ss_err ss_lookup_prepare(struct ss_ctx *party, const struct ss_l
 struct ss_lookup_call {
     const struct ss_table *tables; /* n_tables of one shape: out is (n_tables, rows, cols), each table looked up at all of x */
     size_t n_tables;
+    const struct ss_lookup_source *source; /* whose batches these are, and its state */
+    void *source_state;
     struct ss_corr *corr;
     enum ss_corr_slot slot;
     uint64_t *out;         /* (rows, cols) */
@@ -98,6 +106,6 @@ struct ss_lookup_call {
 /* All calls together in two rounds. messages grows as needed and is reused. */
 SS_CHECKED enum ss_err ss_lookup(struct ss_ctx *party, struct ss_buf *messages, const struct ss_lookup_call *calls,
                                  size_t n_calls);
-/* Counters of ss_lookup on n values, but for its two rounds. */
-void ss_lookup_cost(const struct ss_lookup_shape *s, size_t n, struct ss_counters *e);
+/* Counters of ss_lookup on n values, but for its rounds: one for the indices, if any is opened, and one for the sums. */
+void ss_lookup_cost(const struct ss_lookup_source *source, const struct ss_lookup_shape *s, size_t n, struct ss_counters *e);
 #endif

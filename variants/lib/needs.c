@@ -136,7 +136,7 @@ static void cost_of(const struct ss_need *need, const struct ss_lookup_source *s
         return;
     case SS_NEED_LOOKUP:
         for (size_t k = 0; k < need->n_tables; k++) {
-            ss_lookup_cost(&need->lookup, need->n, e);
+            ss_lookup_cost(source, &need->lookup, need->n, e);
             source->cost(&need->lookup, need->n, e);
         }
         return;

@@ -10,7 +10,7 @@ enum { FINE_BITS = 8, SEED_BITS = 12, SEED_RANGE_BITS = 3, SEED_EXP_BITS = 4, LE
 
 const struct ss_option ss_oblivious_options[] = {
     {.key = "frac", .help = "fractional bits f of the shares", .choices = NULL, .min = 12, .max = 18, .standard = "16"},
-    {.key = "source", .help = "where lookups come from", .choices = "dealer", .standard = "dealer"},
+    {.key = "source", .help = "where lookups come from", .choices = "dealer,ot,textbook", .standard = "dealer"},
     {.key = "entries",
      .help = "entries of the SiLU, exp and ReLU tables",
      .choices = "256,512,1024,2048,4096,8192,16384",
@@ -26,7 +26,7 @@ const struct ss_option ss_oblivious_options[] = {
      .standard = "custom"},
     {.key = NULL}};
 
-static const struct ss_lookup_source *const sources[] = {&ss_source_dealer};
+static const struct ss_lookup_source *const sources[] = {&ss_source_dealer, &ss_source_ot, &ss_source_textbook};
 
 static unsigned fine_for(int x_bits, int step_bits, unsigned columns)
 {
@@ -140,13 +140,25 @@ void ss_oblivious_needs(struct ss_needs *l, const struct ss_oblivious_plan *p, c
     ss_need_trunc(l, SS_CORR_down, tokens, s->d_model, 0, bits->down);
 }
 
+/* 1 where the source keeps the indices of a lookup to itself: that round is not there (and the source's own are in its cost).
+ */
+static size_t index_kept(const struct ss_oblivious_plan *p, const struct ss_lookup_shape *s)
+{
+    return ss_lookup_selects(p->source, s);
+}
+
+static size_t rsqrt_rounds(const struct ss_oblivious_plan *p)
+{
+    return ss_wide_rounds(p->rsqrt_windows) - index_kept(p, &p->rsqrt);
+}
+
 /* Online rounds of a layer: a norm opens x, looks up, scales, truncates; attention: qkv, masked qkv, two a level, exp,
    reciprocal, product, truncation, weights; then the two residual truncations and SwiGLU's three. */
 static int64_t layer_rounds(const struct ss_oblivious_plan *p, size_t tokens, size_t past)
 {
     const struct ss_ragged r = ss_causal(p->shape, tokens, past);
-    const size_t norm = 3 + ss_wide_rounds(p->rsqrt_windows);
-    size_t rounds = 2 * norm + 2 + 2 + ss_wide_rounds(ss_recip_windows(p, tokens + past)) + 3 + 2 + 3;
+    const size_t norm = 3 + rsqrt_rounds(p), kept = index_kept(p, &p->exp) + index_kept(p, &p->silu);
+    size_t rounds = 2 * norm + 2 + 2 + ss_wide_rounds(ss_recip_windows(p, tokens + past)) + 3 + 2 + 3 - kept;
     for (unsigned level = 0; ss_tournament_pairs(&r, level) > 0; level++)
         rounds += 2;
     return (int64_t)rounds;
@@ -166,6 +178,5 @@ void ss_oblivious_cost(const struct ss_job *job, struct ss_counters *e)
         ss_oblivious_needs(&l, &p, &none, layer, job->tokens, job->past, job->all_logits ? job->tokens : 1);
         ss_needs_cost(&l, p.source, job, layer, e);
     }
-    e->rounds_online +=
-        (int64_t)s->n_layers * layer_rounds(&p, job->tokens, job->past) + 3 + (int64_t)ss_wide_rounds(p.rsqrt_windows);
+    e->rounds_online += (int64_t)s->n_layers * layer_rounds(&p, job->tokens, job->past) + 3 + (int64_t)rsqrt_rounds(&p);
 }

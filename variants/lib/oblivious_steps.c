@@ -26,7 +26,7 @@ enum ss_err ss_oblivious_rmsnorm(struct ss_ctx *c, struct ss_val *out, const str
     SS_TRY(ss_buf_grow(c, &v->rows, 2 * r.rows * sizeof(uint64_t), SS_TAG_shares));
     uint64_t *squares = (uint64_t *)v->rows.p, *scale = squares + r.rows;
     SS_TRY(ss_beaver_squares(c, batch, &v->opened, squares, ss_u64(x), &r));
-    SS_TRY(ss_wide_eval(c, &v->rsqrt, v->plan.rsqrt_windows, v->supply.corr, slot + 1, &v->messages, &v->room, scale, squares,
+    SS_TRY(ss_wide_eval(c, &v->rsqrt, v->plan.rsqrt_windows, &v->supply, slot + 1, &v->messages, &v->room, scale, squares,
                         r.rows, 2 * c->frac_bits));
     SS_TRY(ss_beaver_scale_opened(c, batch, &v->opened, &v->messages, ss_u64(out), scale, &r));
     SS_TRY(b->ring_encode(c->dev, (uint64_t *)v->gain.p, gain, r.cols, SS_GAIN_BITS));
@@ -82,6 +82,8 @@ static enum ss_err tournament(struct ss_ctx *c, uint64_t *most, const uint64_t *
         SS_TRY(b->tournament_split(c->dev, diff, from, r, level));
         const struct ss_lookup_call call = {.tables = &v->relu,
                                             .n_tables = 1,
+                                            .source = v->supply.source,
+                                            .source_state = v->supply.source_state,
                                             .corr = &v->supply.corr[slot],
                                             .slot = slot,
                                             .out = diff,
@@ -110,6 +112,8 @@ static enum ss_err softmax(struct ss_ctx *c, uint64_t *scores, uint64_t *buffer,
     SS_TRY(b->ring_sub(c->dev, scores, scores, buffer, seen));
     const struct ss_lookup_call call = {.tables = &v->exp,
                                         .n_tables = 1,
+                                        .source = v->supply.source,
+                                        .source_state = v->supply.source_state,
                                         .corr = &v->supply.corr[SS_CORR_exp],
                                         .slot = SS_CORR_exp,
                                         .out = scores,
@@ -120,8 +124,8 @@ static enum ss_err softmax(struct ss_ctx *c, uint64_t *scores, uint64_t *buffer,
                                         .x_bits = v->plan.score_bits};
     SS_TRY(ss_lookup(c, &v->messages, &call, 1));
     SS_TRY(b->ring_row_sums(c->dev, sum, scores, r));
-    SS_TRY(ss_wide_eval(c, &v->recip, ss_recip_windows(&v->plan, c->tokens + c->past), v->supply.corr, SS_CORR_recip,
-                        &v->messages, &v->opened, inverse, sum, r->rows, SS_EXP_BITS));
+    SS_TRY(ss_wide_eval(c, &v->recip, ss_recip_windows(&v->plan, c->tokens + c->past), &v->supply, SS_CORR_recip, &v->messages,
+                        &v->opened, inverse, sum, r->rows, SS_EXP_BITS));
     SS_TRY(ss_beaver_scale(c, &v->supply.corr[SS_CORR_prob], SS_CORR_prob, &v->messages, scores, scores, inverse, r));
     struct ss_val p = {.buf = {.p = scores}, .rows = 1, .cols = seen, .bits = SS_EXP_BITS + SS_RECIP_BITS};
     return ss_oblivious_trunc(c, SS_CORR_prob_trunc, &p);
@@ -156,6 +160,8 @@ enum ss_err ss_oblivious_swiglu(struct ss_ctx *c, struct ss_val *out, const stru
     c->counters.func_silu += (int64_t)(gate_up->rows * d_ff);
     const struct ss_lookup_call call = {.tables = &v->silu[v->bits.silu - SS_SILU_LEAST_BITS],
                                         .n_tables = 1,
+                                        .source = v->supply.source,
+                                        .source_state = v->supply.source_state,
                                         .corr = &v->supply.corr[SS_CORR_silu],
                                         .slot = SS_CORR_silu,
                                         .out = ss_u64(out),

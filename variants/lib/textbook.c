@@ -240,4 +240,6 @@ const struct ss_lookup_source ss_source_textbook = {
     .prepare = prepare,
     .cost_begin = cost_begin,
     .cost = cost,
+    .select = ss_textbook_select,
+    .select_cost = ss_textbook_select_cost,
 };

@@ -2,6 +2,8 @@
    f = top + sum_j flag_j (f_(j-1) - f_j). */
 #include "variants/lib/wide.h"
 
+#include "variants/lib/needs.h"
+
 #include <math.h>
 
 const struct ss_lookup_shape ss_wide_value = {.n_bits = SS_WIDE_BITS, .fine_bits = 8, .columns = 2};
@@ -114,7 +116,7 @@ static enum ss_err choose(struct ss_ctx *c, size_t windows, const uint64_t *batc
     return SS_OK;
 }
 
-enum ss_err ss_wide_eval(struct ss_ctx *party, const struct ss_wide *w, size_t windows, struct ss_corr *corr,
+enum ss_err ss_wide_eval(struct ss_ctx *party, const struct ss_wide *w, size_t windows, struct ss_supply *supply,
                          enum ss_corr_slot value, struct ss_buf *messages, struct ss_buf *room, uint64_t *out,
                          const uint64_t *x, size_t rows, unsigned x_bits)
 {
@@ -123,7 +125,9 @@ enum ss_err ss_wide_eval(struct ss_ctx *party, const struct ss_wide *w, size_t w
     uint64_t *y = (uint64_t *)room->p, *below = y + windows * rows;
     struct ss_lookup_call call[2] = {{.tables = w->value,
                                       .n_tables = windows,
-                                      .corr = &corr[value],
+                                      .source = supply->source,
+                                      .source_state = supply->source_state,
+                                      .corr = &supply->corr[value],
                                       .slot = value,
                                       .out = y,
                                       .x = x,
@@ -135,12 +139,12 @@ enum ss_err ss_wide_eval(struct ss_ctx *party, const struct ss_wide *w, size_t w
     call[1].tables = w->below;
     call[1].n_tables = windows - 1;
     call[1].slot = value + 1;
-    call[1].corr = &corr[value + 1];
+    call[1].corr = &supply->corr[value + 1];
     call[1].out = below;
     SS_TRY(ss_lookup(party, messages, call, windows > 1 ? 2 : 1));
     if (windows == 1)
         return party->backend->copy(party->dev, out, y, rows * sizeof(uint64_t));
     const struct ss_ragged r = {.rows = ss_wide_products(windows) * rows, .cols = 1};
-    const uint64_t *batch = ss_corr_take(party, &corr[value + 2], value + 2, ss_beaver_words(SS_BEAVER_SCALE, &r));
+    const uint64_t *batch = ss_corr_take(party, &supply->corr[value + 2], value + 2, ss_beaver_words(SS_BEAVER_SCALE, &r));
     return choose(party, windows, batch, messages, out, y, below, rows);
 }

@@ -23,14 +23,15 @@ SS_CHECKED enum ss_err ss_wide_open(struct ss_ctx *c, struct ss_wide *w, const s
                                     unsigned x_bits, unsigned value_bits, unsigned least_index, ss_function f, const void *arg);
 void ss_wide_close(struct ss_ctx *c, struct ss_wide *w);
 
+struct ss_supply; /* needs.h */
 extern const struct ss_lookup_shape ss_wide_value, ss_wide_below;
 /* Products a value of x needs to select among `windows`; rounds of an evaluation. */
 size_t ss_wide_products(size_t windows);
 size_t ss_wide_rounds(size_t windows);
 
-/* Slots value, value + 1 (flags), value + 2 (selection) of corr hold the correlations of rows evaluations. out (rows) at
+/* Slots value, value + 1 (flags), value + 2 (selection) of the supply hold the correlations of rows evaluations. out (rows) at
  * value_bits. */
-SS_CHECKED enum ss_err ss_wide_eval(struct ss_ctx *party, const struct ss_wide *w, size_t windows, struct ss_corr *corr,
+SS_CHECKED enum ss_err ss_wide_eval(struct ss_ctx *party, const struct ss_wide *w, size_t windows, struct ss_supply *supply,
                                     enum ss_corr_slot value, struct ss_buf *messages, struct ss_buf *room, uint64_t *out,
                                     const uint64_t *x, size_t rows, unsigned x_bits);
 #endif
