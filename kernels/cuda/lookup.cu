@@ -15,12 +15,12 @@ static __device__ __forceinline__ size_t flat_index(void)
     return (size_t)blockIdx.x * THREADS + threadIdx.x;
 }
 
-struct deal_arrays {
+struct coef_arrays {
     uint64_t *coef1;
     const uint64_t *coef0, *sign, *b0, *b1, *mask0, *mask1;
 };
 
-__global__ void k_lookup_deal(struct deal_arrays p, size_t n, struct ss_lookup_shape s)
+__global__ void k_lookup_deal(struct coef_arrays p, size_t n, struct ss_lookup_shape s)
 {
     const size_t i = flat_index();
     if (i >= n)
@@ -54,7 +54,7 @@ enum ss_err ss_cuda_lookup_deal(struct ss_dev *dev, uint64_t *coef1, const uint6
     if (n == 0)
         return SS_OK;
     CU(cudaSetDevice(dev->ordinal));
-    const struct deal_arrays p = {coef1, coef0, sign, b0, b1, mask0, mask1};
+    const struct coef_arrays p = {coef1, coef0, sign, b0, b1, mask0, mask1};
     k_lookup_deal<<<(unsigned)div_up(n, THREADS), THREADS, 0, dev->stream>>>(p, n, *s);
     CU_LAUNCHED("k_lookup_deal");
     return SS_OK;
