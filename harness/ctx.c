@@ -79,15 +79,19 @@ enum ss_err ss_buf_alloc_host(struct ss_ctx *c, struct ss_buf *b, size_t bytes, 
     return alloc_on(c, b, bytes, tag, true);
 }
 
+enum ss_err ss_buf_grow(struct ss_ctx *c, struct ss_buf *b, size_t bytes, enum ss_tag tag)
+{
+    if (b->bytes >= bytes)
+        return SS_OK;
+    SS_TRY(c->backend->sync(c->dev));
+    ss_buf_free(c, b);
+    return ss_buf_alloc(c, b, bytes, tag);
+}
+
 enum ss_err ss_scratch(struct ss_ctx *c, int i, size_t bytes, void **p)
 {
-    struct ss_buf *b = &c->scratch[i];
-    if (b->bytes < bytes) {
-        SS_TRY(c->backend->sync(c->dev));
-        ss_buf_free(c, b);
-        SS_TRY(ss_buf_alloc(c, b, bytes, SS_TAG_workspace));
-    }
-    *p = b->p;
+    SS_TRY(ss_buf_grow(c, &c->scratch[i], bytes, SS_TAG_workspace));
+    *p = c->scratch[i].p;
     return SS_OK;
 }
 

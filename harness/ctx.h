@@ -85,6 +85,8 @@ SS_CHECKED enum ss_err ss_leave(struct ss_ctx *c);
 
 SS_CHECKED enum ss_err ss_buf_alloc(struct ss_ctx *c, struct ss_buf *b, size_t bytes, enum ss_tag tag);
 SS_CHECKED enum ss_err ss_buf_alloc_host(struct ss_ctx *c, struct ss_buf *b, size_t bytes, enum ss_tag tag);
+/* Room for at least `bytes`, contents lost if it grows: for buffers that a first pass sizes. */
+SS_CHECKED enum ss_err ss_buf_grow(struct ss_ctx *c, struct ss_buf *b, size_t bytes, enum ss_tag tag);
 /* Scratch i of at least `bytes`, contents lost; grows in the first pass (which is kept apart), never later. */
 SS_CHECKED enum ss_err ss_scratch(struct ss_ctx *c, int i, size_t bytes, void **p);
 void ss_buf_free(struct ss_ctx *c, struct ss_buf *b); /* wipes secrets: every tag but weights and tables */

@@ -50,6 +50,41 @@ struct ss_attention {
     size_t n_heads, n_kv, d_head;
 };
 
+/* Geometry of oblivious lookups (variants/lib/lookup.h): N = 2^n_bits table entries, an index of W = n_bits + fine_bits bits.
+ */
+struct ss_lookup_shape {
+    unsigned n_bits;    /* 8..14 */
+    unsigned fine_bits; /* s': bits below the step that interpolation uses; 0 with one column */
+    unsigned columns;   /* 1: value; 2: intercept and slope per fine unit */
+    bool fused;         /* times a second shared value */
+};
+
+/* A public table as the backend wants it. planes: the same entries as unsigned bytes of entry + 2^(8 n_planes - 1), least
+   significant plane first, intercepts' planes before slopes'; they let a backend sum bytes exactly instead of words. */
+struct ss_lookup_table {
+    const uint64_t *entries; /* (columns, N) */
+    const uint8_t *planes;   /* (n_planes[0] + n_planes[1], N) */
+    unsigned n_planes[2];    /* 1..8; [1] = 0 with one column */
+};
+
+/* Rows of different lengths behind each other: cols values each, or, with tokens > 0, row i has past + i % tokens + 1 values
+   (causal attention: rows = heads * tokens). */
+struct ss_ragged {
+    size_t rows, cols, tokens, past;
+};
+/* Length of a row; first value of a row (of row `rows`: number of all values). */
+static inline size_t ss_ragged_length(const struct ss_ragged *r, size_t row)
+{
+    return r->tokens ? r->past + row % r->tokens + 1 : r->cols;
+}
+static inline size_t ss_ragged_start(const struct ss_ragged *r, size_t row)
+{
+    if (!r->tokens)
+        return row * r->cols;
+    const size_t t = r->tokens, i = row % t;
+    return row / t * (t * r->past + t * (t + 1) / 2) + i * r->past + i * (i + 1) / 2;
+}
+
 struct ss_backend {
     const char *name; /* "cpu", "cuda" */
     const char *about;
@@ -151,6 +186,72 @@ struct ss_backend {
        little-endian; first word at the start of block first_block. nonce is 8 bytes, most significant first. */
     enum ss_err (*prg_fill)(struct ss_dev *dev, uint64_t *out, size_t n, const struct ss_aes_key *key, uint64_t nonce,
                             uint64_t first_block);
+    /* ---- oblivious lookups. (bits: (n, N / 64) words, bit i of word i / 64 at i % 64; no memory access depends on them.) */
+    /* Dealer: DPF keys (Boyle, Gilboa, Ishai, CCS 2016, fig. 1; early termination at 128-bit leaves) for the points
+       r = ((b0 + b1) >> fine_bits) mod N. Node: 128 bits, its low two bits cleared for the seed; H_t(s) = AES(key, s | t) ^ (s
+       | t) with t = 0 left, 1 right, 2 leaf; bit 0 of a child is its control bit. root0, root1 (n, 2) words, low two bits
+       ignored. cw (n, levels + 1, 2): per level the seed correction with control corrections in bit 0 (left) and 1 (right),
+       then the leaf's; levels = n_bits - 7. sign (n): 1 if party 0's bit at r is 1, else -1. */
+    enum ss_err (*dpf_gen)(struct ss_dev *dev, uint64_t *cw, uint64_t *sign, const uint64_t *root0, const uint64_t *root1,
+                           const uint64_t *b0, const uint64_t *b1, size_t n, const struct ss_lookup_shape *s,
+                           const struct ss_aes_key *key);
+    /* Party: the N bits of each key. */
+    enum ss_err (*dpf_eval)(struct ss_dev *dev, uint64_t *bits, const uint64_t *root, const uint64_t *cw, size_t n,
+                            unsigned n_bits, const struct ss_aes_key *key, int party);
+    /* Dealer: bits1 = bits0 ^ unit vector at r, sign as in dpf_gen. */
+    enum ss_err (*onehot_deal)(struct ss_dev *dev, uint64_t *bits1, uint64_t *sign, const uint64_t *bits0, const uint64_t *b0,
+                               const uint64_t *b1, size_t n, const struct ss_lookup_shape *s);
+    /* Dealer: coef1 (coefs, n) = coefficients of lookup.h - coef0; mask0, mask1 (masks, n). */
+    enum ss_err (*lookup_deal)(struct ss_dev *dev, uint64_t *coef1, const uint64_t *coef0, const uint64_t *sign,
+                               const uint64_t *b0, const uint64_t *b1, const uint64_t *mask0, const uint64_t *mask1, size_t n,
+                               const struct ss_lookup_shape *s);
+    /* e (rows, cols) = ((x + [party 0] offset[j] mod 2^(m_j + W)) >> m_j) + [party 0, m_j > 0] 1 - b mod 2^W, m_j = m +
+       (col_m ? col_m[j] : 0), offset[j] = lo << (col_m ? col_m[j] : 0); x has rows of x_stride words. */
+    enum ss_err (*lookup_index)(struct ss_dev *dev, uint32_t *e, const uint64_t *x, size_t x_stride, const uint64_t *b,
+                                size_t rows, size_t cols, unsigned m, const uint8_t *col_m, uint64_t lo,
+                                const struct ss_lookup_shape *s, int party);
+    /* e = e0 + e1 mod 2^W; V_c = +-sum_i T_c[(i + (e >> fine_bits)) mod N] bits_i (minus on party 1);
+       w (n) = V_0 + (e mod 2^fine_bits) V_1 - mask[0], v (n) = V_1 - mask[1]; one column: w = V_0 - mask[0], v unused. */
+    enum ss_err (*lookup_sum)(struct ss_dev *dev, uint64_t *w, uint64_t *v, const uint64_t *bits, const uint32_t *e0,
+                              const uint32_t *e1, const uint64_t *mask, const struct ss_lookup_table *t, size_t n,
+                              const struct ss_lookup_shape *s, int party);
+    /* out (n) = share of the result from the opened (masks, n) words o0 + o1 = w, [v], [q]: w c0 + v c3 + c2, or fused
+       w q c0 + w c1 + q c2 + v q c3 + v c4 + c5. */
+    enum ss_err (*lookup_close)(struct ss_dev *dev, uint64_t *out, const uint64_t *o0, const uint64_t *o1, const uint64_t *coef,
+                                size_t n, const struct ss_lookup_shape *s);
+
+    /* ---- products of shares. out (rows, cols) = a - b, rows of a_stride words in a; out and b dense; b may be NULL (0). */
+    enum ss_err (*ring_sub_rows)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
+                                 size_t rows, size_t cols);
+    /* out = (d0 + d1) y + a (e0 + e1) + c, element-wise; e1 may be NULL (0), out may be any operand. With y = share of the
+       second factor, d = x - a and e = y - b opened, c = ab dealt: the share of x y (Beaver). */
+    enum ss_err (*ring_beaver)(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
+                               const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+    /* out (rows) = sum over the row of (d0 + d1)^2 [party 0] + 2 (d0 + d1) a, + c (rows): sum of x^2 if c shares sum of a^2. */
+    enum ss_err (*ring_square_sum)(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *a,
+                                   const uint64_t *c, size_t rows, size_t cols, int party);
+    /* out[values of row i] = in[i]; out (rows) = sums of rows. */
+    enum ss_err (*ring_spread)(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
+    enum ss_err (*ring_row_sums)(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
+    /* In place: x (rows, cols) *= g[j] */
+    enum ss_err (*ring_scale_cols)(struct ss_dev *dev, uint64_t *x, const uint64_t *g, size_t rows, size_t cols);
+    /* In place: rotates `heads` heads of each row of x (rows, stride) as rope does, by integers cs (rows, 2, d_head / 2):
+       cosines, sines; column j is first multiplied by 2^up[j], up (heads d_head). */
+    enum ss_err (*ring_rope)(struct ss_dev *dev, uint64_t *x, size_t rows, size_t stride, size_t heads, size_t d_head,
+                             const int32_t *cs, const uint8_t *up);
+    /* out (n_heads, causal rows) [+]= q k^T: q (tokens, q_stride), head h at h d_head; k (past + tokens, k_stride), head g. */
+    enum ss_err (*gemm_u64_scores)(struct ss_dev *dev, uint64_t *out, const uint64_t *q, size_t q_stride, const uint64_t *k,
+                                   size_t k_stride, const struct ss_attention *p, bool accumulate);
+    /* out (tokens, n_heads d_head) [+]= p v: p (n_heads, causal rows), v (past + tokens, v_stride). */
+    enum ss_err (*gemm_u64_values)(struct ss_dev *dev, uint64_t *out, const uint64_t *w, const uint64_t *v, size_t v_stride,
+                                   const struct ss_attention *p, bool accumulate);
+    /* One level of the tournament maximum over rows of x. Rows keep their values in front: pairs (2k, 2k + 1) of each row, in
+       row order. tournament_split: diff = first - second of each pair. tournament_join: value k of the row = second + won;
+       an odd last value moves along. in and out are packed by their level's lengths: row i has ceil(len_i / 2^level) values. */
+    enum ss_err (*tournament_split)(struct ss_dev *dev, uint64_t *diff, const uint64_t *x, const struct ss_ragged *r,
+                                    unsigned level);
+    enum ss_err (*tournament_join)(struct ss_dev *dev, uint64_t *out, const uint64_t *x, const uint64_t *won,
+                                   const struct ss_ragged *r, unsigned level);
 };
 
 /* Every kernels/NAME.c or .cu of this build, NULL-terminated; generated by the Makefile. */

@@ -90,6 +90,12 @@ Test(golden, v2_and_v3_are_within_1e_3_of_transformers)
     cr_assert_lt(golden_distance("tiny-lm", "v3", "cpu"), 1e-3);
 }
 
+Test(golden, v3_ot_is_within_5e_3_of_transformers)
+{
+    cr_assert_lt(golden_distance("qwen2-tiny-a", "v3-ot", "cpu"), 5e-3);
+    cr_assert_lt(golden_distance("tiny-lm", "v3-ot", "cpu"), 5e-3);
+}
+
 /* Contract of every variant on every backend of this build that can run here. */
 struct pair {
     char variant[24], backend[16];

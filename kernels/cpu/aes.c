@@ -42,7 +42,23 @@ static enum ss_err fill_openssl(uint8_t *out, size_t blocks, const struct ss_aes
     return SS_OK;
 }
 
-const struct cpu_aes cpu_aes_openssl = {.name = "openssl", .isa = CPU_PORTABLE, .usable = always, .fill = fill_openssl};
+static enum ss_err mmo_openssl(void *out, const void *in, size_t blocks, const struct ss_aes_key *key)
+{
+    int wrote = 0;
+    SS_REQUIRE(blocks <= MAX_EVP_BYTES / BLOCK);
+    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+    bool ok = c && EVP_EncryptInit_ex(c, EVP_aes_128_ecb(), NULL, key->round_keys, NULL) == 1 &&
+              EVP_CIPHER_CTX_set_padding(c, 0) == 1 && EVP_EncryptUpdate(c, out, &wrote, in, (int)(blocks * BLOCK)) == 1;
+    EVP_CIPHER_CTX_free(c);
+    if (!ok || (size_t)wrote != blocks * BLOCK)
+        SS_FAIL(SS_ENV, "OpenSSL could not run AES-128 over %zu blocks; check its installation", blocks);
+    for (size_t i = 0; i < blocks * BLOCK; i++)
+        ((uint8_t *)out)[i] ^= ((const uint8_t *)in)[i];
+    return SS_OK;
+}
+
+const struct cpu_aes cpu_aes_openssl = {
+    .name = "openssl", .isa = CPU_PORTABLE, .usable = always, .fill = fill_openssl, .mmo = mmo_openssl};
 
 static bool has_aes_ni(void)
 {
@@ -74,7 +90,28 @@ TARGET static enum ss_err fill_ni(uint8_t *out, size_t blocks, const struct ss_a
     return SS_OK;
 }
 
-const struct cpu_aes cpu_aes_ni = {.name = "aes-ni", .isa = CPU_AVX2, .usable = has_aes_ni, .fill = fill_ni};
+TARGET static enum ss_err mmo_ni(void *out, const void *in, size_t blocks, const struct ss_aes_key *key)
+{
+    __m128i rk[ROUNDS + 1];
+    for (int i = 0; i <= ROUNDS; i++)
+        rk[i] = _mm_loadu_si128((const __m128i *)(key->round_keys + BLOCK * i));
+    for (size_t b = 0; b < blocks; b += WIDTH) {
+        const size_t count = blocks - b < WIDTH ? blocks - b : WIDTH;
+        __m128i x[WIDTH] = {0}, s[WIDTH];
+        memcpy(x, (const uint8_t *)in + b * BLOCK, count * BLOCK);
+        for (int i = 0; i < WIDTH; i++)
+            s[i] = _mm_xor_si128(x[i], rk[0]);
+        for (int r = 1; r < ROUNDS; r++)
+            for (int i = 0; i < WIDTH; i++)
+                s[i] = _mm_aesenc_si128(s[i], rk[r]);
+        for (int i = 0; i < WIDTH; i++)
+            s[i] = _mm_xor_si128(x[i], _mm_aesenclast_si128(s[i], rk[ROUNDS]));
+        memcpy((uint8_t *)out + b * BLOCK, s, count * BLOCK);
+    }
+    return SS_OK;
+}
+
+const struct cpu_aes cpu_aes_ni = {.name = "aes-ni", .isa = CPU_AVX2, .usable = has_aes_ni, .fill = fill_ni, .mmo = mmo_ni};
 
 const struct cpu_aes *const cpu_aes_paths[] = {&cpu_aes_openssl, &cpu_aes_ni, &cpu_aes_vaes256, &cpu_aes_vaes512, NULL};
 

@@ -70,5 +70,32 @@ fill512(uint8_t *out, size_t blocks, const struct ss_aes_key *key, uint64_t nonc
     return cpu_aes_ni.fill(out + b * BLOCK, blocks - b, key, nonce, first_block + b);
 }
 
-const struct cpu_aes cpu_aes_vaes256 = {.name = "vaes-256", .isa = CPU_AVX2, .usable = has_vaes256, .fill = fill256};
-const struct cpu_aes cpu_aes_vaes512 = {.name = "vaes-512", .isa = CPU_AVX512, .usable = has_vaes512, .fill = fill512};
+/* Both widths use this one: the trees of a DPF keep 256-bit units busy. */
+__attribute__((target("vaes,avx2"))) static enum ss_err mmo256(void *out, const void *in, size_t blocks,
+                                                               const struct ss_aes_key *key)
+{
+    enum { PER = 2, STRIDE = PER * WIDTH };
+    __m256i rk[ROUNDS + 1];
+    for (int i = 0; i <= ROUNDS; i++)
+        rk[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(key->round_keys + BLOCK * i)));
+    size_t b = 0;
+    for (; b + STRIDE <= blocks; b += STRIDE) {
+        const __m256i *from = (const __m256i *)((const uint8_t *)in + b * BLOCK);
+        __m256i *to = (__m256i *)((uint8_t *)out + b * BLOCK), s[WIDTH];
+        for (int i = 0; i < WIDTH; i++)
+            s[i] = _mm256_xor_si256(_mm256_loadu_si256(from + i), rk[0]);
+        for (int r = 1; r < ROUNDS; r++)
+            for (int i = 0; i < WIDTH; i++)
+                s[i] = _mm256_aesenc_epi128(s[i], rk[r]);
+        for (int i = 0; i < WIDTH; i++) {
+            s[i] = _mm256_aesenclast_epi128(s[i], rk[ROUNDS]);
+            _mm256_storeu_si256(to + i, _mm256_xor_si256(s[i], _mm256_loadu_si256(from + i)));
+        }
+    }
+    return blocks == b ? SS_OK : cpu_aes_ni.mmo((uint8_t *)out + b * BLOCK, (const uint8_t *)in + b * BLOCK, blocks - b, key);
+}
+
+const struct cpu_aes cpu_aes_vaes256 = {
+    .name = "vaes-256", .isa = CPU_AVX2, .usable = has_vaes256, .fill = fill256, .mmo = mmo256};
+const struct cpu_aes cpu_aes_vaes512 = {
+    .name = "vaes-512", .isa = CPU_AVX512, .usable = has_vaes512, .fill = fill512, .mmo = mmo256};

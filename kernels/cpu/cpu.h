@@ -76,6 +76,8 @@ struct cpu_aes {
     bool (*usable)(void);
     /* out: 16 * blocks bytes of keystream; see prg_fill */
     enum ss_err (*fill)(uint8_t *out, size_t blocks, const struct ss_aes_key *key, uint64_t nonce, uint64_t first_block);
+    /* out = AES(key, in) ^ in, block by block (Matyas, Meyer, Oseas with a fixed key); out and in do not overlap */
+    enum ss_err (*mmo)(void *out, const void *in, size_t blocks, const struct ss_aes_key *key);
 };
 /* Every path, slowest first; NULL-terminated. */
 extern const struct cpu_aes *const cpu_aes_paths[];
@@ -100,6 +102,56 @@ enum ss_err cpu_trunc_close(struct ss_dev *dev, uint64_t *out, const uint64_t *c
 enum ss_err cpu_trunc_deal(struct ss_dev *dev, uint64_t *rt1, uint64_t *rm1, const uint64_t *r0, const uint64_t *r1,
                            const uint64_t *rt0, const uint64_t *rm0, size_t rows, size_t cols, unsigned m,
                            const uint8_t *col_m);
+
+/* ---- dpf.c */
+enum { CPU_MAX_TABLE_BITS = 14, CPU_MAX_TABLE_WORDS = 1 << CPU_MAX_TABLE_BITS >> 6 };
+enum ss_err cpu_dpf_gen(struct ss_dev *dev, uint64_t *cw, uint64_t *sign, const uint64_t *root0, const uint64_t *root1,
+                        const uint64_t *b0, const uint64_t *b1, size_t n, const struct ss_lookup_shape *s,
+                        const struct ss_aes_key *key);
+enum ss_err cpu_dpf_eval(struct ss_dev *dev, uint64_t *bits, const uint64_t *root, const uint64_t *cw, size_t n,
+                         unsigned n_bits, const struct ss_aes_key *key, int party);
+enum ss_err cpu_onehot_deal(struct ss_dev *dev, uint64_t *bits1, uint64_t *sign, const uint64_t *bits0, const uint64_t *b0,
+                            const uint64_t *b1, size_t n, const struct ss_lookup_shape *s);
+
+/* ---- lookup.c, lookup_avx2.c */
+enum ss_err cpu_lookup_deal(struct ss_dev *dev, uint64_t *coef1, const uint64_t *coef0, const uint64_t *sign,
+                            const uint64_t *b0, const uint64_t *b1, const uint64_t *mask0, const uint64_t *mask1, size_t n,
+                            const struct ss_lookup_shape *s);
+enum ss_err cpu_lookup_index(struct ss_dev *dev, uint32_t *e, const uint64_t *x, size_t x_stride, const uint64_t *b,
+                             size_t rows, size_t cols, unsigned m, const uint8_t *col_m, uint64_t lo,
+                             const struct ss_lookup_shape *s, int party);
+enum ss_err cpu_lookup_sum(struct ss_dev *dev, uint64_t *w, uint64_t *v, const uint64_t *bits, const uint32_t *e0,
+                           const uint32_t *e1, const uint64_t *mask, const struct ss_lookup_table *t, size_t n,
+                           const struct ss_lookup_shape *s, int party);
+enum ss_err cpu_lookup_close(struct ss_dev *dev, uint64_t *out, const uint64_t *o0, const uint64_t *o1, const uint64_t *coef,
+                             size_t n, const struct ss_lookup_shape *s);
+/* out: the bits of 64 * words positions, moved up by `by`: out_j = bits_(j - by) */
+void cpu_rotate_bits(uint64_t *out, const uint64_t *bits, size_t words, uint64_t by);
+/* sums[c] = entries of column c whose bit is set */
+void cpu_select_sums(uint64_t sums[2], const uint64_t *bits, const struct ss_lookup_table *t, const struct ss_lookup_shape *s);
+void cpu_select_sums_avx2(uint64_t sums[2], const uint64_t *bits, const struct ss_lookup_table *t,
+                          const struct ss_lookup_shape *s);
+
+/* ---- products.c */
+enum ss_err cpu_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
+                              size_t rows, size_t cols);
+enum ss_err cpu_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
+                            const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+enum ss_err cpu_ring_square_sum(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *a,
+                                const uint64_t *c, size_t rows, size_t cols, int party);
+enum ss_err cpu_ring_spread(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
+enum ss_err cpu_ring_row_sums(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
+enum ss_err cpu_ring_scale_cols(struct ss_dev *dev, uint64_t *x, const uint64_t *g, size_t rows, size_t cols);
+enum ss_err cpu_ring_rope(struct ss_dev *dev, uint64_t *x, size_t rows, size_t stride, size_t heads, size_t d_head,
+                          const int32_t *cs, const uint8_t *up);
+enum ss_err cpu_gemm_u64_scores(struct ss_dev *dev, uint64_t *out, const uint64_t *q, size_t q_stride, const uint64_t *k,
+                                size_t k_stride, const struct ss_attention *p, bool accumulate);
+enum ss_err cpu_gemm_u64_values(struct ss_dev *dev, uint64_t *out, const uint64_t *w, const uint64_t *v, size_t v_stride,
+                                const struct ss_attention *p, bool accumulate);
+enum ss_err cpu_tournament_split(struct ss_dev *dev, uint64_t *diff, const uint64_t *x, const struct ss_ragged *r,
+                                 unsigned level);
+enum ss_err cpu_tournament_join(struct ss_dev *dev, uint64_t *out, const uint64_t *x, const uint64_t *won,
+                                const struct ss_ragged *r, unsigned level);
 
 /* ---- synth.c */
 enum ss_err cpu_synth(struct ss_dev *dev, void *dst, enum ss_type type, size_t total_rows, size_t dst_row0, uint64_t seed,

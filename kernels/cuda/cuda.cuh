@@ -42,7 +42,16 @@ static const size_t LT_WORKSPACE_BYTES = 64 << 20; /* what cuBLASLt may use; mor
 enum { DIGITS = 8, MAX_EXACT_K = 65535 }; /* of a share; longest dot product that two digit products leave exact in int32 */
 
 /* Memory an operation needs for itself. Grows at first use of a shape (the warm-up), never afterwards. */
-enum scratch { SCRATCH_DIGITS, SCRATCH_PRODUCTS, SCRATCH_TERMS, SCRATCH_SUMS, SCRATCH_ANGLES, SCRATCH_PARTIALS, SCRATCH_N };
+enum scratch {
+    SCRATCH_DIGITS,
+    SCRATCH_PRODUCTS,
+    SCRATCH_TERMS,
+    SCRATCH_SUMS,
+    SCRATCH_ANGLES,
+    SCRATCH_PARTIALS,
+    SCRATCH_PLANES,
+    SCRATCH_N
+};
 
 struct lt_plan;
 
@@ -130,4 +139,41 @@ enum ss_err ss_cuda_trunc_deal(struct ss_dev *dev, uint64_t *rt1, uint64_t *rm1,
                                const uint8_t *col_m);
 enum ss_err ss_cuda_prg_fill(struct ss_dev *dev, uint64_t *out, size_t n, const struct ss_aes_key *key, uint64_t nonce,
                              uint64_t first_block);
+enum ss_err ss_cuda_dpf_gen(struct ss_dev *dev, uint64_t *cw, uint64_t *sign, const uint64_t *root0, const uint64_t *root1,
+                            const uint64_t *b0, const uint64_t *b1, size_t n, const struct ss_lookup_shape *s,
+                            const struct ss_aes_key *key);
+enum ss_err ss_cuda_dpf_eval(struct ss_dev *dev, uint64_t *bits, const uint64_t *root, const uint64_t *cw, size_t n,
+                             unsigned n_bits, const struct ss_aes_key *key, int party);
+enum ss_err ss_cuda_onehot_deal(struct ss_dev *dev, uint64_t *bits1, uint64_t *sign, const uint64_t *bits0, const uint64_t *b0,
+                                const uint64_t *b1, size_t n, const struct ss_lookup_shape *s);
+enum ss_err ss_cuda_lookup_deal(struct ss_dev *dev, uint64_t *coef1, const uint64_t *coef0, const uint64_t *sign,
+                                const uint64_t *b0, const uint64_t *b1, const uint64_t *mask0, const uint64_t *mask1, size_t n,
+                                const struct ss_lookup_shape *s);
+enum ss_err ss_cuda_lookup_index(struct ss_dev *dev, uint32_t *e, const uint64_t *x, size_t x_stride, const uint64_t *b,
+                                 size_t rows, size_t cols, unsigned m, const uint8_t *col_m, uint64_t lo,
+                                 const struct ss_lookup_shape *s, int party);
+enum ss_err ss_cuda_lookup_sum(struct ss_dev *dev, uint64_t *w, uint64_t *v, const uint64_t *bits, const uint32_t *e0,
+                               const uint32_t *e1, const uint64_t *mask, const struct ss_lookup_table *t, size_t n,
+                               const struct ss_lookup_shape *s, int party);
+enum ss_err ss_cuda_lookup_close(struct ss_dev *dev, uint64_t *out, const uint64_t *o0, const uint64_t *o1,
+                                 const uint64_t *coef, size_t n, const struct ss_lookup_shape *s);
+enum ss_err ss_cuda_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
+                                  size_t rows, size_t cols);
+enum ss_err ss_cuda_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
+                                const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+enum ss_err ss_cuda_ring_square_sum(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1,
+                                    const uint64_t *a, const uint64_t *c, size_t rows, size_t cols, int party);
+enum ss_err ss_cuda_ring_spread(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
+enum ss_err ss_cuda_ring_row_sums(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
+enum ss_err ss_cuda_ring_scale_cols(struct ss_dev *dev, uint64_t *x, const uint64_t *g, size_t rows, size_t cols);
+enum ss_err ss_cuda_ring_rope(struct ss_dev *dev, uint64_t *x, size_t rows, size_t stride, size_t heads, size_t d_head,
+                              const int32_t *cs, const uint8_t *up);
+enum ss_err ss_cuda_gemm_u64_scores(struct ss_dev *dev, uint64_t *out, const uint64_t *q, size_t q_stride, const uint64_t *k,
+                                    size_t k_stride, const struct ss_attention *p, bool accumulate);
+enum ss_err ss_cuda_gemm_u64_values(struct ss_dev *dev, uint64_t *out, const uint64_t *w, const uint64_t *v, size_t v_stride,
+                                    const struct ss_attention *p, bool accumulate);
+enum ss_err ss_cuda_tournament_split(struct ss_dev *dev, uint64_t *diff, const uint64_t *x, const struct ss_ragged *r,
+                                     unsigned level);
+enum ss_err ss_cuda_tournament_join(struct ss_dev *dev, uint64_t *out, const uint64_t *x, const uint64_t *won,
+                                    const struct ss_ragged *r, unsigned level);
 #endif

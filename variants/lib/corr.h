@@ -6,7 +6,26 @@
 #include "harness/ctx.h"
 
 /* Where a batch belongs: pass and layer are in its id, so that no two batches of a session share one. */
-enum ss_corr_slot { SS_CORR_attn_out, SS_CORR_down, SS_CORR_SLOTS };
+enum { SS_CORR_MAX_LEVELS = 16, SS_CORR_NORM_SLOTS = 6 }; /* of a tournament; of an RMSNorm */
+enum ss_corr_slot {
+    SS_CORR_attn_out,
+    SS_CORR_down,
+    SS_CORR_attn_norm, /* v3-ot and v3-mpc from here on: the steps of a norm in order */
+    SS_CORR_ffn_norm = SS_CORR_attn_norm + SS_CORR_NORM_SLOTS,
+    SS_CORR_qkv = SS_CORR_ffn_norm + SS_CORR_NORM_SLOTS,
+    SS_CORR_scores,
+    SS_CORR_relu, /* a level each */
+    SS_CORR_exp = SS_CORR_relu + SS_CORR_MAX_LEVELS,
+    SS_CORR_recip,
+    SS_CORR_recip_below,
+    SS_CORR_recip_select,
+    SS_CORR_prob,
+    SS_CORR_prob_trunc,
+    SS_CORR_values,
+    SS_CORR_silu,
+    SS_CORR_swiglu,
+    SS_CORR_SLOTS
+};
 
 struct ss_corr {
     struct ss_buf buf; /* reused by the next layer, after its contents were consumed */
