@@ -42,10 +42,8 @@ static double fold(double *v, size_t n) /* v[0] + .. + v[n - 1], halves onto hal
 __attribute__((target_clones("avx2", "default"))) static double squares(const float *x, size_t d)
 {
     enum { GROUPS = SS_NORM_LANES / 4, TREES = GROUPS / SS_NORM_TREE };
-    double lanes[SS_NORM_LANES], trees[TREES] = {0};
+    double lanes[SS_NORM_LANES] = {0}, trees[TREES] = {0};
     const size_t used = d < SS_NORM_LANES ? d : SS_NORM_LANES, n = (used + 4 * SS_NORM_TREE - 1) / (4 * SS_NORM_TREE);
-    for (size_t i = 0; i < n * 4 * SS_NORM_TREE; i++)
-        lanes[i] = 0;
     for (size_t from = 0; from < d; from += SS_NORM_LANES)
         for (size_t i = 0; i < (d - from < SS_NORM_LANES ? d - from : SS_NORM_LANES); i++)
             lanes[i] += (double)x[from + i] * x[from + i];

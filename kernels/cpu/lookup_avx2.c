@@ -79,6 +79,7 @@ TARGET void cpu_select_sums_avx2(uint64_t sums[2], const uint64_t *bits, const s
     for (size_t k = 0; k < n / 64; k++)
         ones += (uint64_t)__builtin_popcountll(bits[k]);
     for (unsigned c = 0, p = 0; c < s->columns; c++) {
+        SS_REQUIRE(t->n_planes[c] >= 1 && t->n_planes[c] <= 8 && p <= 8);
         uint64_t sum = -(ones << (8 * t->n_planes[c] - 1)); /* the planes hold entry + 2^(8 n_planes - 1) */
         for (unsigned k = 0; k < t->n_planes[c]; k++, p++)
             sum += plane[p] << (8 * k);

@@ -92,6 +92,7 @@ struct ss_ragged ss_causal(const struct ss_shape *s, size_t tokens, size_t past)
 
 size_t ss_tournament_pairs(const struct ss_ragged *r, unsigned level)
 {
+    SS_REQUIRE(r->tokens > 0);
     size_t pairs = 0;
     for (size_t i = 0; i < r->tokens; i++)
         pairs += ((ss_ragged_length(r, i) + ((size_t)1 << level) - 1) >> level) / 2;
