@@ -315,3 +315,16 @@ Test(wire, v3_is_byte_equal_on_every_backend)
         }
     }
 }
+
+/* REQUIRE=cuda (or a list): a run in which that backend's tests were skipped has failed. */
+Test(require, named_backends_are_in_this_build_and_usable_here)
+{
+    char names[128];
+    const char *required = getenv("REQUIRE");
+    snprintf(names, sizeof names, "%s", required ? required : "");
+    for (char *rest = names, *name; (name = strtok_r(rest, ", ", &rest));) {
+        const struct ss_backend *b = ss_backend_find(name);
+        cr_assert(b, "REQUIRE names %s, which is not in this build (make CUDA=1)", name);
+        cr_assert(!b->unusable(), "REQUIRE names %s: %s", name, b->unusable());
+    }
+}
