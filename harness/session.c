@@ -131,7 +131,8 @@ static enum ss_err open_role(struct ss_session *s, int role)
         SS_FAIL(SS_ENV, "out of memory for the byte table of %zu layers", c->shape->n_layers);
     omp_set_num_threads(o.threads); /* of this role's thread, for what is parallel outside the backend */
     SS_TRY(c->backend->open(&c->dev, &o));
-    SS_TRY(c->host->open(&c->host_dev, &o));
+    struct ss_dev_options host = {.threads = o.threads}; /* there is one host, whatever the device */
+    SS_TRY(c->host->open(&c->host_dev, &host));
     if (g->fixed_key)
         ss_prg_from_key(&c->prg, g->fixed_key, 0x7465737400000000u + (uint64_t)role);
     else
