@@ -7,6 +7,7 @@
 
 #include "harness/cli.h"
 #include "harness/config.h"
+#include "harness/disk.h"
 #include "harness/report.h"
 
 struct flags {
@@ -56,9 +57,9 @@ static enum ss_err write_all(const struct ss_outputs *o, const char *dir)
 {
     char path[2048];
     snprintf(path, sizeof path, "%s/tables", dir);
-    SS_TRY(ss_dir_create(path));
+    SS_TRY(ss_disk_make_dirs(path));
     snprintf(path, sizeof path, "%s/plots", dir);
-    SS_TRY(ss_dir_create(path));
+    SS_TRY(ss_disk_make_dirs(path));
     for (size_t i = 0; i < o->n; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, o->v[i].path);
         SS_TRY(ss_text_write(&o->v[i].text, path));

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <openssl/evp.h>
 
@@ -104,21 +103,6 @@ enum ss_err ss_text_write(const struct ss_text *t, const char *path)
     if (!ok) {
         remove(part);
         SS_FAIL(SS_ENV, "%s: cannot be written: %s", path, strerror(why));
-    }
-    return SS_OK;
-}
-
-enum ss_err ss_dir_create(const char *path)
-{
-    char partial[4096];
-    SS_REQUIRE(strlen(path) < sizeof partial);
-    for (size_t i = 1; i <= strlen(path); i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(partial, path, i);
-        partial[i] = '\0';
-        if (mkdir(partial, 0777) != 0 && errno != EEXIST)
-            SS_FAIL(SS_ENV, "%s: cannot be created: %s", partial, strerror(errno));
     }
     return SS_OK;
 }

@@ -23,8 +23,6 @@ void ss_text_free(struct ss_text *t);
 SS_CHECKED enum ss_err ss_text_read(struct ss_text *t, const char *path);
 /* Written to PATH.part and renamed, so that no half a file is ever seen. SS_ENV. */
 SS_CHECKED enum ss_err ss_text_write(const struct ss_text *t, const char *path);
-/* Creates the directory and those above it. SS_ENV. */
-SS_CHECKED enum ss_err ss_dir_create(const char *path);
 
 /* 521,696 */
 void ss_print_count(char *out, size_t size, int64_t value);
