@@ -195,4 +195,12 @@ const struct ss_backend ss_backend_cpu = {
     .gemm_u64_values = cpu_gemm_u64_values,
     .tournament_split = cpu_tournament_split,
     .tournament_join = cpu_tournament_join,
+    .bits_slice = cpu_bits_slice,
+    .carry_leaves = cpu_carry_leaves,
+    .carry_open = cpu_carry_open,
+    .carry_close = cpu_carry_close,
+    .carry_deal = cpu_carry_deal,
+    .bits_close = cpu_bits_close,
+    .bits_deal = cpu_bits_deal,
+    .ring_combine = cpu_ring_combine,
 };
