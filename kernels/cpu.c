@@ -170,6 +170,7 @@ const struct ss_backend ss_backend_cpu = {
     .ring_add = cpu_ring_add,
     .ring_sub = cpu_ring_sub,
     .ring_mul = cpu_ring_mul,
+    .ring_xor = cpu_ring_xor,
     .ring_add_bias = cpu_ring_add_bias,
     .ring_encode = cpu_ring_encode,
     .ring_decode = cpu_ring_decode,

@@ -90,6 +90,7 @@ enum ss_err cpu_prg_fill(struct ss_dev *dev, uint64_t *out, size_t n, const stru
 enum ss_err cpu_ring_add(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err cpu_ring_sub(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err cpu_ring_mul(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+enum ss_err cpu_ring_xor(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err cpu_ring_add_bias(struct ss_dev *dev, uint64_t *x, const float *bias, size_t rows, size_t cols, unsigned bits,
                               const uint8_t *col_bits);
 enum ss_err cpu_ring_encode(struct ss_dev *dev, uint64_t *out, const float *x, size_t n, unsigned bits);
