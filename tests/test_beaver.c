@@ -184,7 +184,7 @@ static enum ss_err wide_once(struct ss_ctx *c, void *arg)
     c->max_tokens = 1;
     c->phase = SS_OFFLINE;
     ss_need_wide(&needs, SS_CORR_recip, &ss_wide_value, wide.windows, WIDE_ROWS);
-    SS_TRY(ss_supply_open(c, &supply, &ss_source_dealer));
+    SS_TRY(ss_supply_open(c, &supply, &ss_source_dealer, false));
     SS_TRY(ss_supply_layer(c, &supply, &needs));
     if (c->role != SS_DEALER) {
         SS_TRY(ss_wide_open(c, &wide, &ss_wide_value, WIDE_FIRST, 32, 30, 0, reciprocal_root, NULL));

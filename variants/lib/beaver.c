@@ -124,6 +124,14 @@ enum ss_err ss_beaver_part(struct ss_ctx *party, const uint64_t *batch, struct s
     return b->ring_beaver(party->dev, out, mine, theirs, y, a, mine + n, theirs + n, c, n);
 }
 
+enum ss_err ss_beaver_elements(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot, struct ss_buf *work,
+                               uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n)
+{
+    const struct ss_ragged r = {.rows = n, .cols = 1};
+    const uint64_t *batch = ss_corr_take(party, &corr[slot], slot, ss_beaver_words(SS_BEAVER_SCALE, &r));
+    return ss_beaver_part(party, batch, work, out, x, y, n, 0, n);
+}
+
 void ss_beaver_cost(enum ss_beaver_kind kind, const struct ss_ragged *r, struct ss_counters *e)
 {
     const int64_t n = (int64_t)values(r), opened = n + (int64_t)r->rows;

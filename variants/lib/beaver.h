@@ -24,6 +24,9 @@ SS_CHECKED enum ss_err ss_beaver_scale(struct ss_ctx *party, struct ss_corr *cor
 /* The element-wise products [first, first + n) of a batch of r->rows single values, the batch taken before by the caller. */
 SS_CHECKED enum ss_err ss_beaver_part(struct ss_ctx *party, const uint64_t *batch, struct ss_buf *work, uint64_t *out,
                                       const uint64_t *x, const uint64_t *y, size_t all, size_t first, size_t n);
+/* n element-wise products by the SCALE batch (rows of one value) of `slot`, one round; corr: the array of all slots. */
+SS_CHECKED enum ss_err ss_beaver_elements(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot,
+                                          struct ss_buf *work, uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n);
 /* A norm's two openings: squares (out: a sum a row), then scale, which needs `opened` as squares left it. */
 SS_CHECKED enum ss_err ss_beaver_squares(struct ss_ctx *party, const uint64_t *batch, struct ss_buf *opened, uint64_t *out,
                                          const uint64_t *x, const struct ss_ragged *r);
