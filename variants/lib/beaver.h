@@ -10,6 +10,7 @@
 #define SS_BEAVER_H
 
 #include "variants/lib/kv.h"
+#include "variants/lib/triples.h"
 #include "variants/lib/trunc.h"
 
 enum ss_beaver_kind { SS_BEAVER_SCALE, SS_BEAVER_NORM };
@@ -18,6 +19,9 @@ SS_CHECKED enum ss_err ss_beaver_deal(struct ss_ctx *dealer, struct ss_seeds *s,
                                       enum ss_beaver_kind kind, const struct ss_ragged *r);
 SS_CHECKED enum ss_err ss_beaver_receive(struct ss_ctx *party, struct ss_seeds *s, struct ss_corr *corr, enum ss_corr_slot slot,
                                          enum ss_beaver_kind kind, const struct ss_ragged *r);
+/* A batch of SS_BEAVER_SCALE whose rows have one value, without the dealer: masks are each party's own, products by OT. */
+SS_CHECKED enum ss_err ss_beaver_by_ot(struct ss_ctx *party, struct ss_ot *ot, struct ss_corr *corr, enum ss_corr_slot slot,
+                                       const struct ss_ragged *r);
 /* One round: out = x times y, row by row; out may be x. `work` holds messages and temporaries. */
 SS_CHECKED enum ss_err ss_beaver_scale(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot, struct ss_buf *work,
                                        uint64_t *out, const uint64_t *x, const uint64_t *y, const struct ss_ragged *r);
@@ -35,6 +39,8 @@ SS_CHECKED enum ss_err ss_beaver_scale_opened(struct ss_ctx *party, const uint64
 size_t ss_beaver_words(enum ss_beaver_kind kind, const struct ss_ragged *r);
 /* Everything but rounds (scale: 1, norm: 2). */
 void ss_beaver_cost(enum ss_beaver_kind kind, const struct ss_ragged *r, struct ss_counters *e);
+/* The same of a scale whose rows have one value, from either source; everything but online rounds. */
+void ss_beaver_product_cost(bool by_ot, const struct ss_ragged *r, struct ss_counters *e);
 
 /* Attention: what survives a layer, per role. Dealer: masks of cached rows; parties: shares and opened differences. */
 struct ss_attend {

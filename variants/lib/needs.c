@@ -93,11 +93,6 @@ void ss_supply_close(struct ss_ctx *c, struct ss_supply *s)
     ss_buf_free(c, &s->scratch);
 }
 
-static enum ss_beaver_kind beaver_kind(const struct ss_need *need)
-{
-    return need->kind == SS_NEED_NORM ? SS_BEAVER_NORM : SS_BEAVER_SCALE;
-}
-
 static enum ss_err deal(struct ss_ctx *c, struct ss_supply *s, const struct ss_need *need)
 {
     const struct ss_ragged *r = &need->rows;
@@ -115,8 +110,10 @@ static enum ss_err deal(struct ss_ctx *c, struct ss_supply *s, const struct ss_n
         return s->triples.ot ? SS_OK : ss_powers_deal(c, &s->seeds, &s->scratch, need->powers, need->n);
     case SS_NEED_ATTEND:
         return ss_attend_deal(c, &s->attend, &s->seeds, &s->scratch);
+    case SS_NEED_SCALE:
+        return s->triples.ot && r->cols == 1 ? SS_OK : ss_beaver_deal(c, &s->seeds, &s->scratch, SS_BEAVER_SCALE, r);
     default:
-        return ss_beaver_deal(c, &s->seeds, &s->scratch, beaver_kind(need), r);
+        return ss_beaver_deal(c, &s->seeds, &s->scratch, SS_BEAVER_NORM, r);
     }
 }
 
@@ -135,8 +132,12 @@ static enum ss_err receive(struct ss_ctx *c, struct ss_supply *s, const struct s
         return ss_powers_receive(c, &s->seeds, &s->triples, corr, need->slot, need->powers, need->n);
     case SS_NEED_ATTEND:
         return ss_attend_receive(c, &s->seeds, &s->corr[SS_CORR_scores], &s->corr[SS_CORR_values]);
+    case SS_NEED_SCALE:
+        if (s->triples.ot && need->rows.cols == 1)
+            return ss_beaver_by_ot(c, s->triples.ot, corr, need->slot, &need->rows);
+        return ss_beaver_receive(c, &s->seeds, corr, need->slot, SS_BEAVER_SCALE, &need->rows);
     default:
-        return ss_beaver_receive(c, &s->seeds, corr, need->slot, beaver_kind(need), &need->rows);
+        return ss_beaver_receive(c, &s->seeds, corr, need->slot, SS_BEAVER_NORM, &need->rows);
     }
 }
 
@@ -180,8 +181,14 @@ static void cost_of(const struct ss_need *need, const struct ss_lookup_source *s
     case SS_NEED_ATTEND:
         ss_attend_cost(job->shape, job->tokens, job->past, e);
         return;
+    case SS_NEED_SCALE:
+        if (need->rows.cols == 1)
+            ss_beaver_product_cost(ot_triples, &need->rows, e);
+        else
+            ss_beaver_cost(SS_BEAVER_SCALE, &need->rows, e);
+        return;
     default:
-        ss_beaver_cost(beaver_kind(need), &need->rows, e);
+        ss_beaver_cost(SS_BEAVER_NORM, &need->rows, e);
     }
 }
 
