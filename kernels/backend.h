@@ -164,6 +164,8 @@ struct ss_backend {
                             size_t n); /* out may be a or b */
     enum ss_err (*ring_mul)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b,
                             size_t n); /* out may be a or b */
+    enum ss_err (*ring_xor)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                            size_t n); /* words of bits; out may be a or b */
     /* x (rows, cols) += round(bias[j] * 2^(bits + col_bits[j])); col_bits may be NULL (all 0). In place. Round half even. */
     enum ss_err (*ring_add_bias)(struct ss_dev *dev, uint64_t *x, const float *bias, size_t rows, size_t cols, unsigned bits,
                                  const uint8_t *col_bits);

@@ -324,6 +324,7 @@ extern "C" const struct ss_backend ss_backend_cuda = {
     .ring_add = ss_cuda_ring_add,
     .ring_sub = ss_cuda_ring_sub,
     .ring_mul = ss_cuda_ring_mul,
+    .ring_xor = ss_cuda_ring_xor,
     .ring_add_bias = ss_cuda_ring_add_bias,
     .ring_encode = ss_cuda_ring_encode,
     .ring_decode = ss_cuda_ring_decode,

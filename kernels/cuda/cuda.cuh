@@ -125,6 +125,7 @@ enum ss_err ss_cuda_gemm_ring(struct ss_dev *dev, uint64_t *out, const uint64_t 
 enum ss_err ss_cuda_ring_add(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err ss_cuda_ring_sub(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err ss_cuda_ring_mul(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
+enum ss_err ss_cuda_ring_xor(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err ss_cuda_ring_add_bias(struct ss_dev *dev, uint64_t *x, const float *bias, size_t rows, size_t cols, unsigned bits,
                                   const uint8_t *col_bits);
 enum ss_err ss_cuda_ring_encode(struct ss_dev *dev, uint64_t *out, const float *x, size_t n, unsigned bits);
