@@ -350,4 +350,12 @@ extern "C" const struct ss_backend ss_backend_cuda = {
     .gemm_u64_values = ss_cuda_gemm_u64_values,
     .tournament_split = ss_cuda_tournament_split,
     .tournament_join = ss_cuda_tournament_join,
+    .bits_slice = ss_cuda_bits_slice,
+    .carry_leaves = ss_cuda_carry_leaves,
+    .carry_open = ss_cuda_carry_open,
+    .carry_close = ss_cuda_carry_close,
+    .carry_deal = ss_cuda_carry_deal,
+    .bits_close = ss_cuda_bits_close,
+    .bits_deal = ss_cuda_bits_deal,
+    .ring_combine = ss_cuda_ring_combine,
 };

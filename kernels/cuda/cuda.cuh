@@ -177,4 +177,24 @@ enum ss_err ss_cuda_tournament_split(struct ss_dev *dev, uint64_t *diff, const u
                                      unsigned level);
 enum ss_err ss_cuda_tournament_join(struct ss_dev *dev, uint64_t *out, const uint64_t *x, const uint64_t *won,
                                     const struct ss_ragged *r, unsigned level);
+enum ss_err ss_cuda_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
+                               size_t n, unsigned bits);
+enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
+                                 const uint64_t *c1, const uint64_t *m, const uint64_t *h_t, unsigned thresholds,
+                                 const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party);
+enum ss_err ss_cuda_carry_open(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p,
+                               const uint64_t *masks, size_t count, size_t words);
+enum ss_err ss_cuda_carry_close(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,
+                                const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
+                                size_t count, size_t words, int party);
+enum ss_err ss_cuda_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
+                               const uint64_t *masks1, size_t pairs, size_t words);
+enum ss_err ss_cuda_bits_close(struct ss_dev *dev, uint64_t *s, uint64_t *sx, const uint64_t *e0, const uint64_t *e1,
+                               const uint64_t *rho, const uint64_t *rho_a, const uint64_t *a, const uint64_t *c0,
+                               const uint64_t *c1, size_t n, unsigned thresholds, int party);
+enum ss_err ss_cuda_bits_deal(struct ss_dev *dev, uint64_t *rho1, uint64_t *rho_a1, const uint64_t *rho0,
+                              const uint64_t *rho_a0, const uint64_t *bits0, const uint64_t *bits1, const uint64_t *a0,
+                              const uint64_t *a1, size_t n, unsigned thresholds);
+enum ss_err ss_cuda_ring_combine(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const uint64_t *h_coef, unsigned terms,
+                                 uint64_t constant, size_t n);
 #endif

@@ -1,0 +1,382 @@
+/* compare.cu — comparisons: bits of values sliced over words, the carry tree over them, and the way back to additive shares;
+   the functions of kernels/cpu/compare.c. All of it moves bytes, which decide for many values; one launch each, which decides
+   for few. Slices: a warp turns 64 values (20 shuffles, against 128 ballots), a block 16 groups of them through shared memory,
+   so that each row of bits is read and written in whole lines. No branch and no address depends on a ring value or a bit. */
+#include "kernels/cuda/cuda.cuh"
+
+enum {
+    THREADS = 256,
+    LANES = 64,  /* values a word of sliced bits */
+    GROUPS = 16, /* words of each row of bits in a block's tile */
+    WARPS = THREADS / 32,
+    TURNS = GROUPS / WARPS,  /* groups that a warp turns */
+    STEP = THREADS / GROUPS, /* rows that a block writes at once */
+    ROWS = LANES / STEP      /* rows that a thread writes */
+};
+
+static __device__ __forceinline__ size_t flat_index(void)
+{
+    return (size_t)blockIdx.x * THREADS + threadIdx.x;
+}
+
+static __device__ __forceinline__ size_t quotient(size_t i, size_t by)
+{
+    return (i | by) >> 32 ? i / by : (uint32_t)i / (uint32_t)by;
+}
+
+/* Blocks a row of values; with few of them, the thresholds go side by side instead of behind each other. */
+static dim3 grid_of(const struct ss_dev *dev, size_t blocks, unsigned thresholds)
+{
+    return dim3((unsigned)blocks, blocks < 2 * (size_t)dev->sms ? thresholds : 1);
+}
+
+/* Lane i has row i of 32 x 32 bits and gets column i (Warren, Hacker's Delight, 7-3): at each step lanes i and i ^ step
+   exchange the halves that lie off the diagonal. */
+static __device__ __forceinline__ uint32_t transposed(uint32_t x)
+{
+    const uint32_t lane = threadIdx.x % 32;
+    uint32_t low = 0xffff;
+#pragma unroll
+    for (uint32_t step = 16; step; step /= 2, low ^= low << step) {
+        const bool upper = lane & step;
+        const uint32_t other = __shfl_xor_sync(~0u, x, step), keep = upper ? ~low : low;
+        x = (x & keep) | (__funnelshift_l(other, other, upper ? 32 - step : step) & ~keep);
+    }
+    return x;
+}
+
+/* A warp's 64 values of a group, `lane` and 32 + `lane` of them, to the group's column of the tile. The odd row length spreads
+   a column over all banks. */
+typedef uint64_t tile_t[LANES][GROUPS + 1];
+static __device__ __forceinline__ void put_group(tile_t tile, int group, uint64_t v0, uint64_t v1)
+{
+    const int lane = threadIdx.x % 32;
+    const uint32_t low0 = transposed((uint32_t)v0), low1 = transposed((uint32_t)v1);
+    const uint32_t high0 = transposed((uint32_t)(v0 >> 32)), high1 = transposed((uint32_t)(v1 >> 32));
+    tile[lane][group] = (uint64_t)low1 << 32 | low0;
+    tile[32 + lane][group] = (uint64_t)high1 << 32 | high0;
+}
+
+/* Bytes a value: 8 for each of a, b, and bits / 8 for each of with, out. */
+__global__ void __launch_bounds__(THREADS)
+    k_bits_slice(uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with, size_t n, unsigned bits)
+{
+    __shared__ tile_t tile;
+    const size_t groups = (n + LANES - 1) / LANES, group0 = (size_t)blockIdx.x * GROUPS;
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, column = threadIdx.x % GROUPS;
+#pragma unroll
+    for (int q = 0; q < TURNS; q++) {
+        const size_t i = (group0 + q * WARPS + warp) * LANES + lane, j = i + 32;
+        const uint64_t v0 = i < n ? a[i] + (b ? b[i] : 0) : 0, v1 = j < n ? a[j] + (b ? b[j] : 0) : 0;
+        put_group(tile, q * WARPS + warp, v0, v1);
+    }
+    __syncthreads();
+    if (group0 + column >= groups)
+        return;
+#pragma unroll
+    for (int q = 0; q < ROWS; q++) {
+        const unsigned row = threadIdx.x / GROUPS + q * STEP;
+        const size_t at = row * groups + group0 + column;
+        if (row < bits)
+            out[at] = tile[row][column] ^ (with ? with[at] : 0);
+    }
+}
+
+enum ss_err ss_cuda_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
+                               size_t n, unsigned bits)
+{
+    SS_REQUIRE(bits <= LANES);
+    if (n == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    k_bits_slice<<<(unsigned)div_up(n, LANES * GROUPS), THREADS, 0, dev->stream>>>(out, a, b, with, n, bits);
+    CU_LAUNCHED("k_bits_slice");
+    return SS_OK;
+}
+
+struct leaves {
+    uint64_t *g, *p, *top;
+    const uint64_t *c0, *c1, *m;
+    const uint8_t *shift;
+    uint64_t t[SS_MAX_THRESHOLDS];
+};
+
+/* Bytes a value, at 64 bits: 24 read, 15.9 written a threshold; c0 + c1 and m are kept in registers from threshold to
+   threshold. first: all bits on party 0, none on party 1. */
+__global__ void __launch_bounds__(THREADS)
+    k_carry_leaves(const struct leaves a, size_t n, size_t cols, unsigned thresholds, unsigned bits, uint64_t first)
+{
+    __shared__ tile_t tile;
+    const size_t groups = (n + LANES - 1) / LANES, group0 = (size_t)blockIdx.x * GROUPS;
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, column = threadIdx.x % GROUPS;
+    const size_t group = group0 + column;
+    uint64_t c[TURNS][2], m[ROWS];
+    unsigned up[TURNS][2];
+#pragma unroll
+    for (int q = 0; q < TURNS; q++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            const size_t i = (group0 + q * WARPS + warp) * LANES + h * 32 + lane;
+            c[q][h] = i < n ? a.c0[i] + a.c1[i] : 0;
+            up[q][h] = i < n && a.shift ? a.shift[i - quotient(i, cols) * cols] : 0;
+        }
+#pragma unroll
+    for (int q = 0; q < ROWS; q++) {
+        const unsigned row = threadIdx.x / GROUPS + q * STEP;
+        m[q] = group < groups && row < bits ? a.m[row * groups + group] : 0;
+    }
+    for (unsigned k = blockIdx.y; k < thresholds; k += gridDim.y) {
+#pragma unroll
+        for (int q = 0; q < TURNS; q++) {
+            const size_t i = (group0 + q * WARPS + warp) * LANES + lane;
+            const uint64_t v0 = i < n ? c[q][0] - (a.t[k] << up[q][0]) : 0;
+            const uint64_t v1 = i + 32 < n ? c[q][1] - (a.t[k] << up[q][1]) : 0;
+            put_group(tile, q * WARPS + warp, v0, v1);
+        }
+        __syncthreads();
+#pragma unroll
+        for (int q = 0; q < ROWS; q++) {
+            const unsigned row = threadIdx.x / GROUPS + q * STEP;
+            const uint64_t bit = tile[row][column];
+            const size_t at = ((size_t)row * thresholds + k) * groups + group;
+            if (group < groups && row + 1 < bits) {
+                a.g[at] = bit & m[q];
+                a.p[at] = (bit & first) ^ m[q];
+            }
+            if (group < groups && row + 1 == bits)
+                a.top[k * groups + group] = (bit & first) ^ m[q];
+        }
+        __syncthreads();
+    }
+}
+
+enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
+                                 const uint64_t *c1, const uint64_t *m, const uint64_t *h_t, unsigned thresholds,
+                                 const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party)
+{
+    const size_t n = rows * cols;
+    SS_REQUIRE(bits >= 1 && bits <= LANES && thresholds <= SS_MAX_THRESHOLDS);
+    if (n == 0 || thresholds == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    struct leaves a = {g, p, top, c0, c1, m, shift, {}};
+    for (unsigned k = 0; k < thresholds; k++)
+        a.t[k] = h_t[k];
+    const dim3 grid = grid_of(dev, div_up(n, LANES * GROUPS), thresholds);
+    k_carry_leaves<<<grid, THREADS, 0, dev->stream>>>(a, n, cols, thresholds, bits, party == 0 ? ~(uint64_t)0 : 0);
+    CU_LAUNCHED("k_carry_leaves");
+    return SS_OK;
+}
+
+/* ---- the tree: a thread per word of a pair. Arrays of masks and messages hold p_hi, g_lo, p_lo but pair 0's, one behind the
+   other. Bytes a word and pair: 72 opened, 104 closed (pair 0: 48 and 64), 80 dealt. */
+struct joint {
+    size_t hi, g_lo, p_lo;
+};
+static __device__ __forceinline__ struct joint joint_of(size_t at, size_t pairs, size_t words)
+{
+    const size_t half = pairs * words;
+    return {at, half + at, 2 * half + at - words};
+}
+
+__global__ void k_carry_open(uint64_t *message, const uint64_t *g, const uint64_t *p, const uint64_t *masks, size_t pairs,
+                             size_t words)
+{
+    const size_t at = flat_index();
+    if (at >= pairs * words)
+        return;
+    const size_t k = quotient(at, words), lo = at + k * words, hi = lo + words;
+    const struct joint j = joint_of(at, pairs, words);
+    message[j.hi] = p[hi] ^ masks[j.hi];
+    message[j.g_lo] = g[lo] ^ masks[j.g_lo];
+    if (k > 0)
+        message[j.p_lo] = p[lo] ^ masks[j.p_lo];
+}
+
+enum ss_err ss_cuda_carry_open(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p,
+                               const uint64_t *masks, size_t count, size_t words)
+{
+    const size_t pairs = count / 2;
+    SS_REQUIRE(pairs > 0);
+    if (words == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    k_carry_open<<<(unsigned)div_up(pairs * words, THREADS), THREADS, 0, dev->stream>>>(message, g, p, masks, pairs, words);
+    CU_LAUNCHED("k_carry_open");
+    return SS_OK;
+}
+
+struct close_arrays {
+    uint64_t *g_out, *p_out;
+    const uint64_t *g, *p, *mine, *theirs, *masks, *products;
+};
+
+__global__ void k_carry_close(const struct close_arrays a, size_t count, size_t words, uint64_t first)
+{
+    const size_t at = flat_index(), pairs = count / 2;
+    if (at >= (count - pairs) * words)
+        return;
+    const size_t k = quotient(at, words), lo = at + k * words, hi = lo + words;
+    if (k == pairs) { /* odd count */
+        a.g_out[at] = a.g[lo];
+        a.p_out[at] = a.p[lo];
+        return;
+    }
+    const struct joint j = joint_of(at, pairs, words);
+    const uint64_t d = a.mine[j.hi] ^ a.theirs[j.hi], e = a.mine[j.g_lo] ^ a.theirs[j.g_lo], mask = a.masks[j.hi];
+    a.g_out[at] = a.g[hi] ^ (first & d & e) ^ (d & a.masks[j.g_lo]) ^ (e & mask) ^ a.products[at];
+    if (k == 0)
+        return;
+    const uint64_t f = a.mine[j.p_lo] ^ a.theirs[j.p_lo];
+    a.p_out[at] = (first & d & f) ^ (d & a.masks[j.p_lo]) ^ (f & mask) ^ a.products[j.g_lo - words];
+}
+
+enum ss_err ss_cuda_carry_close(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,
+                                const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
+                                size_t count, size_t words, int party)
+{
+    const size_t n = (count - count / 2) * words;
+    SS_REQUIRE(count >= 2);
+    if (words == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    const struct close_arrays a = {g_out, p_out, g, p, mine, theirs, masks, products};
+    k_carry_close<<<(unsigned)div_up(n, THREADS), THREADS, 0, dev->stream>>>(a, count, words, party == 0 ? ~(uint64_t)0 : 0);
+    CU_LAUNCHED("k_carry_close");
+    return SS_OK;
+}
+
+__global__ void k_carry_deal(uint64_t *products1, const uint64_t *products0, const uint64_t *masks0, const uint64_t *masks1,
+                             size_t pairs, size_t words)
+{
+    const size_t at = flat_index();
+    if (at >= pairs * words)
+        return;
+    const struct joint j = joint_of(at, pairs, words);
+    const uint64_t hi = masks0[j.hi] ^ masks1[j.hi];
+    products1[at] = (hi & (masks0[j.g_lo] ^ masks1[j.g_lo])) ^ products0[at];
+    if (at >= words)
+        products1[j.g_lo - words] = (hi & (masks0[j.p_lo] ^ masks1[j.p_lo])) ^ products0[j.g_lo - words];
+}
+
+enum ss_err ss_cuda_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
+                               const uint64_t *masks1, size_t pairs, size_t words)
+{
+    SS_REQUIRE(pairs > 0);
+    if (words == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    k_carry_deal<<<(unsigned)div_up(pairs * words, THREADS), THREADS, 0, dev->stream>>>(products1, products0, masks0, masks1,
+                                                                                        pairs, words);
+    CU_LAUNCHED("k_carry_deal");
+    return SS_OK;
+}
+
+/* ---- back to additive shares */
+static __device__ __forceinline__ uint64_t opened_bit(const uint64_t *a, const uint64_t *b, size_t groups, size_t k, size_t i)
+{
+    const size_t word = k * groups + i / LANES;
+    return (a[word] ^ b[word]) >> (i % LANES) & 1;
+}
+
+struct bits_arrays {
+    uint64_t *s, *sx;
+    const uint64_t *e0, *e1, *rho, *rho_a, *a, *c0, *c1;
+};
+
+/* Bytes a value: 16 a threshold for s; 16 more for sx, and 24 once. */
+__global__ void k_bits_close(const struct bits_arrays p, size_t n, unsigned thresholds, uint64_t first)
+{
+    const size_t i = flat_index(), groups = (n + LANES - 1) / LANES;
+    if (i >= n)
+        return;
+    const uint64_t a = p.sx ? p.a[i] : 0, c = p.sx ? p.c0[i] + p.c1[i] : 0;
+    for (unsigned k = blockIdx.y; k < thresholds; k += gridDim.y) {
+        const size_t at = k * n + i;
+        const uint64_t e = opened_bit(p.e0, p.e1, groups, k, i), sign = 1 - 2 * e, bit = first * e + sign * p.rho[at];
+        if (p.s)
+            p.s[at] = bit;
+        if (p.sx)
+            p.sx[at] = c * bit + e * a + sign * p.rho_a[at];
+    }
+}
+
+enum ss_err ss_cuda_bits_close(struct ss_dev *dev, uint64_t *s, uint64_t *sx, const uint64_t *e0, const uint64_t *e1,
+                               const uint64_t *rho, const uint64_t *rho_a, const uint64_t *a, const uint64_t *c0,
+                               const uint64_t *c1, size_t n, unsigned thresholds, int party)
+{
+    if (n == 0 || thresholds == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    const struct bits_arrays p = {s, sx, e0, e1, rho, rho_a, a, c0, c1};
+    const dim3 grid = grid_of(dev, div_up(n, THREADS), thresholds);
+    k_bits_close<<<grid, THREADS, 0, dev->stream>>>(p, n, thresholds, party == 0);
+    CU_LAUNCHED("k_bits_close");
+    return SS_OK;
+}
+
+struct bits_deal_arrays {
+    uint64_t *rho1, *rho_a1;
+    const uint64_t *rho0, *rho_a0, *bits0, *bits1, *a0, *a1;
+};
+
+__global__ void k_bits_deal(const struct bits_deal_arrays p, size_t n, unsigned thresholds)
+{
+    const size_t i = flat_index(), groups = (n + LANES - 1) / LANES;
+    if (i >= n)
+        return;
+    const uint64_t a = p.rho_a1 ? p.a0[i] + p.a1[i] : 0;
+    for (unsigned k = blockIdx.y; k < thresholds; k += gridDim.y) {
+        const size_t at = k * n + i;
+        const uint64_t rho = opened_bit(p.bits0, p.bits1, groups, k, i);
+        p.rho1[at] = rho - p.rho0[at];
+        if (p.rho_a1)
+            p.rho_a1[at] = rho * a - p.rho_a0[at];
+    }
+}
+
+enum ss_err ss_cuda_bits_deal(struct ss_dev *dev, uint64_t *rho1, uint64_t *rho_a1, const uint64_t *rho0,
+                              const uint64_t *rho_a0, const uint64_t *bits0, const uint64_t *bits1, const uint64_t *a0,
+                              const uint64_t *a1, size_t n, unsigned thresholds)
+{
+    if (n == 0 || thresholds == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    const struct bits_deal_arrays p = {rho1, rho_a1, rho0, rho_a0, bits0, bits1, a0, a1};
+    const dim3 grid = grid_of(dev, div_up(n, THREADS), thresholds);
+    k_bits_deal<<<grid, THREADS, 0, dev->stream>>>(p, n, thresholds);
+    CU_LAUNCHED("k_bits_deal");
+    return SS_OK;
+}
+
+struct coefficients {
+    uint64_t c[SS_MAX_THRESHOLDS];
+};
+
+__global__ void k_combine(uint64_t *out, const uint64_t *in, const struct coefficients coef, unsigned terms, uint64_t constant,
+                          size_t n)
+{
+    const size_t i = flat_index();
+    if (i >= n)
+        return;
+    uint64_t sum = constant;
+#pragma unroll 8
+    for (unsigned k = 0; k < terms; k++)
+        sum += coef.c[k] * in[k * n + i];
+    out[i] = sum;
+}
+
+enum ss_err ss_cuda_ring_combine(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const uint64_t *h_coef, unsigned terms,
+                                 uint64_t constant, size_t n)
+{
+    SS_REQUIRE(terms <= SS_MAX_THRESHOLDS);
+    if (n == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    struct coefficients coef = {};
+    for (unsigned k = 0; k < terms; k++)
+        coef.c[k] = h_coef[k];
+    k_combine<<<(unsigned)div_up(n, THREADS), THREADS, 0, dev->stream>>>(out, in, coef, terms, constant, n);
+    CU_LAUNCHED("k_combine");
+    return SS_OK;
+}
