@@ -2,8 +2,8 @@
    by flags. Windows overlap where both are accurate, so that the noise of an index does no harm.
 
    Window j looks up x >> s_j, s_j = s_0 + 7 j (the last at most 51), and is used where its index is at least 30: a segment is
-   then narrow against x: relative error 2e-4 for 1/x and 1/sqrt(x), and up to 1.4e-3 where the noise of an index meets the low
-   end of a window (tests/test_beaver.c). Flag j is 1 where x lies below window j. */
+   then narrow against x: relative error 5e-4 for 1/x and 1/sqrt(x), 7e-4 where the result has less than 17 bits
+   (tests/test_beaver.c). Flag j is 1 where x lies below window j. */
 #ifndef SS_WIDE_H
 #define SS_WIDE_H
 
