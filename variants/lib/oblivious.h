@@ -66,6 +66,7 @@ SS_CHECKED enum ss_err ss_oblivious_linear_residual(struct ss_ctx *c, struct ss_
 SS_CHECKED enum ss_err ss_oblivious_rope(struct ss_ctx *c, struct ss_val *qkv);
 SS_CHECKED enum ss_err ss_oblivious_attention(struct ss_ctx *c, struct ss_val *out, const struct ss_val *qkv);
 SS_CHECKED enum ss_err ss_oblivious_swiglu(struct ss_ctx *c, struct ss_val *out, const struct ss_val *gate_up);
+SS_CHECKED enum ss_err ss_oblivious_functions(struct ss_ctx *c, struct ss_function_fit fit[SS_N_FUNCTIONS]);
 void ss_oblivious_cost(const struct ss_job *job, struct ss_counters *e);
 /* Truncates v in place to f bits by the batch of `slot`. */
 SS_CHECKED enum ss_err ss_oblivious_trunc(struct ss_ctx *c, enum ss_corr_slot slot, struct ss_val *v);
