@@ -106,6 +106,31 @@ static enum ss_err fill_view(const struct ss_report *r, struct ss_view *v)
     return SS_OK;
 }
 
+static bool asks_for(const struct ss_experiment *e, const char *id)
+{
+    for (size_t i = 0; i < e->n_cells; i++)
+        if (strcmp(e->cells[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+/* v lacks cells, and all it has were measured for experiments that lack none: it was not run itself. */
+static bool only_shares(const struct ss_report *r, const struct ss_view *v)
+{
+    const struct ss_result *found[1];
+    for (size_t i = 0; i < v->e.n_cells; i++) {
+        const struct ss_cell *c = &v->e.cells[i];
+        if (c->reference || answers(r, &v->e, c, found, 1) == 0)
+            continue;
+        bool shared = false;
+        for (size_t k = 0; k < r->n_views && !shared; k++)
+            shared = r->view[k].n > 0 && r->view[k].n_missing == 0 && asks_for(&r->view[k].e, c->id);
+        if (!shared)
+            return false;
+    }
+    return v->n_missing > 0;
+}
+
 static enum ss_err open_views(struct ss_report *r)
 {
     char **names = NULL;
@@ -122,6 +147,9 @@ static enum ss_err open_views(struct ss_report *r)
         free(names[i]);
     }
     free(names);
+    for (size_t i = 0; i < r->n_views && err == SS_OK; i++)
+        if (only_shares(r, &r->view[i]))
+            r->view[i].n = r->view[i].n_missing = 0;
     return err;
 }
 
