@@ -26,5 +26,6 @@ const struct ss_variant ss_variant_v3_ot = {
     .attention = ss_hidden_attention,
     .swiglu = ss_hidden_swiglu,
     .reveal = ss_sharing_reveal,
+    .functions = ss_oblivious_functions,
     .cost = ss_oblivious_cost,
 };

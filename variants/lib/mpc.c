@@ -69,7 +69,7 @@ static double complement(double x, const void *arg)
 void ss_mpc_plan(struct ss_mpc_plan *p, const struct ss_shape *shape, const int64_t *option)
 {
     const unsigned f = (unsigned)option[OPT_frac];
-    *p = (struct ss_mpc_plan){.h = {.fn = &ss_mpc_functions,
+    *p = (struct ss_mpc_plan){.h = {.fn = &ss_functions_by_triples,
                                     .ot_triples = option[OPT_source] == 1,
                                     .shape = shape,
                                     .f = f,
@@ -166,7 +166,7 @@ void ss_mpc_cost(const struct ss_job *job, struct ss_counters *e)
     ss_hidden_cost(&p.h, job, e);
 }
 
-const struct ss_functions ss_mpc_functions = {
+const struct ss_functions ss_functions_by_triples = {
     .need_rsqrt = need_rsqrt,
     .need_relu = need_relu,
     .need_exp = need_exp,

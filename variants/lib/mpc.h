@@ -28,7 +28,7 @@ struct ss_mpc {
 };
 
 extern const struct ss_option ss_mpc_options[];
-extern const struct ss_functions ss_mpc_functions;
+extern const struct ss_functions ss_functions_by_triples;
 void ss_mpc_plan(struct ss_mpc_plan *p, const struct ss_shape *shape, const int64_t *option);
 void ss_mpc_recip_plan(struct ss_octaves *o, const struct ss_hidden_plan *p, size_t positions);
 SS_CHECKED enum ss_err ss_mpc_open(struct ss_ctx *c);

@@ -59,7 +59,7 @@ static void plan_rsqrt(struct ss_oblivious_plan *p)
 void ss_oblivious_plan(struct ss_oblivious_plan *p, const struct ss_shape *shape, const int64_t *option)
 {
     const unsigned f = (unsigned)option[OPT_frac];
-    *p = (struct ss_oblivious_plan){.h = {.fn = &ss_oblivious_functions,
+    *p = (struct ss_oblivious_plan){.h = {.fn = &ss_functions_by_table,
                                           .source = sources[option[OPT_source]],
                                           .shape = shape,
                                           .f = f,
@@ -226,7 +226,7 @@ static enum ss_err swiglu(struct ss_ctx *c, struct ss_val *out, const struct ss_
     return ss_lookup(c, &v->h.messages, &call, 1);
 }
 
-const struct ss_functions ss_oblivious_functions = {
+const struct ss_functions ss_functions_by_table = {
     .need_rsqrt = need_rsqrt,
     .need_relu = need_relu,
     .need_exp = need_exp,

@@ -26,13 +26,14 @@ struct ss_oblivious {
 };
 
 extern const struct ss_option ss_oblivious_options[];
-extern const struct ss_functions ss_oblivious_functions;
+extern const struct ss_functions ss_functions_by_table;
 void ss_oblivious_plan(struct ss_oblivious_plan *p, const struct ss_shape *shape, const int64_t *option);
 struct ss_lookup_shape ss_silu_shape(const struct ss_oblivious_plan *p, unsigned value_bits);
 size_t ss_recip_windows(const struct ss_oblivious_plan *p, size_t positions);
 
 SS_CHECKED enum ss_err ss_oblivious_open(struct ss_ctx *c);
 void ss_oblivious_close(struct ss_ctx *c);
+SS_CHECKED enum ss_err ss_oblivious_functions(struct ss_ctx *c, struct ss_function_fit fit[SS_N_FUNCTIONS]);
 void ss_oblivious_cost(const struct ss_job *job, struct ss_counters *e);
 /* Of struct ss_functions, in oblivious_tables.c: opens SiLU's table of the layer's value bits. */
 SS_CHECKED enum ss_err ss_oblivious_layer(struct ss_ctx *c, const struct ss_layer *w);

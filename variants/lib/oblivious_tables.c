@@ -1,8 +1,11 @@
 /* oblivious_tables.c — v3-ot's state: the tables. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "variants/lib/oblivious.h"
+
+static const double SEED_RSQRT_LEAST = 0.01; /* mean square */
 
 static double silu(double x, const void *arg)
 {
@@ -35,7 +38,7 @@ static double rsqrt(double x, const void *arg)
     const struct ss_oblivious_plan *p = arg;
     const double mean = x / (double)p->h.shape->d_model;
     if (p->seed)
-        return 1 / sqrt(mean < 0.01 ? 0.01 : mean);
+        return 1 / sqrt(fmax(mean, SEED_RSQRT_LEAST));
     return 1 / sqrt(fmax(mean, -p->h.shape->eps / 2) + p->h.shape->eps); /* a table's first segment begins below 0 */
 }
 
@@ -105,4 +108,29 @@ enum ss_err ss_oblivious_layer(struct ss_ctx *c, const struct ss_layer *w)
                            .value_bits = v->h.bits.silu,
                            .lo = -v->plan.silu_width / 2};
     return ss_table_open(c, t, silu, NULL);
+}
+
+/* Ranges less the outermost steps, which a noisy index may leave. */
+enum ss_err ss_oblivious_functions(struct ss_ctx *c, struct ss_function_fit fit[SS_N_FUNCTIONS])
+{
+    const struct ss_oblivious *v = c->state;
+    const struct ss_oblivious_plan *p = &v->plan;
+    struct ss_function_fit *s = &fit[SS_FN_silu], *e = &fit[SS_FN_exp], *r = &fit[SS_FN_relu], *q = &fit[SS_FN_rsqrt];
+    memset(fit, 0, SS_N_FUNCTIONS * sizeof *fit);
+    s->hi = p->silu_width / 2 - ldexp(1, -p->silu_step);
+    s->lo = -s->hi;
+    for (size_t i = 0; i < SS_SILU_TABLES; i++)
+        if (v->silu[i].buf.p)
+            SS_TRY(ss_table_error(c, &s->error, &v->silu[i], silu, NULL, s->lo, s->hi, false));
+    e->lo = v->exp.lo + ldexp(1, -p->exp_step);
+    e->hi = p->exp_width / 16 - ldexp(1, -p->exp_step);
+    SS_TRY(ss_table_error(c, &e->error, &v->exp, exp_below_one, NULL, e->lo, 0, false));
+    r->hi = p->relu_width / 2 - ldexp(1, -p->relu_step);
+    r->lo = -r->hi;
+    SS_TRY(ss_table_error(c, &r->error, &v->relu, relu, NULL, r->lo, r->hi, false));
+    fit[SS_FN_recip].lo = 0.25; /* index 32 */
+    SS_TRY(ss_wide_error(c, &fit[SS_FN_recip].error, &fit[SS_FN_recip].hi, &v->recip, ss_recip_windows(p, c->tokens + c->past),
+                         reciprocal, NULL, 0.25));
+    q->lo = p->seed ? SEED_RSQRT_LEAST * (double)p->h.shape->d_model : 0;
+    return ss_wide_error(c, &q->error, &q->hi, &v->rsqrt, p->rsqrt_windows, rsqrt, p, q->lo);
 }
