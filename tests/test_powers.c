@@ -221,31 +221,40 @@ static void look(void *arg, int from, int to, const char *what, const void *h_da
 }
 
 /* Constant z with a constant sharing: the opened factors look uniform all the same (255 degrees of freedom, p < 1e-6). */
-Test(powers, opened_factors_are_uniform)
+static void openings_are_uniform(bool by_ot, size_t n, int64_t z)
 {
     struct roles r;
-    static struct seen seen;
+    struct seen *seen = calloc(1, sizeof *seen);
     struct run *run = calloc(1, sizeof *run);
-    roles_open(&r, look, &seen);
+    roles_open(&r, look, seen);
+    run->by_ot = by_ot;
     run->k = 9;
-    run->n = MAX_N;
-    for (int k = 0; k < 2; k++) {
-        memset(&seen, 0, sizeof seen);
-        for (int pass = 0; pass < 4; pass++) {
-            for (size_t j = 0; j < run->n; j++)
-                run->z[0][j] = k ? 1 << BITS : 0, run->z[1][j] = 0;
-            roles_run(&r, run_role, run);
+    run->n = n;
+    for (int pass = 0; pass < 4; pass++) {
+        for (size_t j = 0; j < n; j++) {
+            run->z[0][j] = (uint64_t)z;
+            run->z[1][j] = 0;
         }
-        cr_assert_eq(seen.words, 4 * 5 * run->n);
-        for (int p = 0; p < 2; p++)
-            for (int byte = 0; byte < 2; byte++) {
-                double chi = 0, expected = (double)seen.words / 256;
-                for (int v = 0; v < 256; v++)
-                    chi += pow((double)seen.count[p][byte][v] - expected, 2) / expected;
-                cr_assert_lt((chi - 255) / sqrt(510), 5.5, "party %d, z = %d", p, k);
-            }
+        roles_run(&r, run_role, run);
     }
+    cr_assert_eq(seen->words, 4 * 5 * n);
+    for (int p = 0; p < 2; p++)
+        for (int byte = 0; byte < 2; byte++) {
+            double chi = 0, expected = (double)seen->words / 256;
+            for (int v = 0; v < 256; v++)
+                chi += pow((double)seen->count[p][byte][v] - expected, 2) / expected;
+            cr_assert_lt((chi - 255) / sqrt(510), 5.5, "party %d, z = %lld, source %d", p, (long long)z, by_ot);
+        }
+    free(seen);
     close_run(&r, run);
+}
+
+Test(powers, opened_factors_are_uniform)
+{
+    for (int by_ot = 0; by_ot < 2; by_ot++) {
+        openings_are_uniform(by_ot, by_ot ? 200 : MAX_N, 0);
+        openings_are_uniform(by_ot, by_ot ? 200 : MAX_N, 1 << BITS);
+    }
 }
 
 /* ---- element-wise products by OT */
