@@ -114,10 +114,12 @@ static bool asks_for(const struct ss_experiment *e, const char *id)
     return false;
 }
 
-/* v lacks cells, and all it has were measured for experiments that lack none: it was not run itself. */
+/* v lacks most of its cells, and those it has were measured for experiments that lack none: it was not run itself. */
 static bool only_shares(const struct ss_report *r, const struct ss_view *v)
 {
     const struct ss_result *found[1];
+    if (2 * v->n_missing <= v->n)
+        return false;
     for (size_t i = 0; i < v->e.n_cells; i++) {
         const struct ss_cell *c = &v->e.cells[i];
         if (c->reference || answers(r, &v->e, c, found, 1) == 0)
@@ -128,7 +130,7 @@ static bool only_shares(const struct ss_report *r, const struct ss_view *v)
         if (!shared)
             return false;
     }
-    return v->n_missing > 0;
+    return true;
 }
 
 static enum ss_err open_views(struct ss_report *r)

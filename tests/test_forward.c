@@ -1,6 +1,7 @@
 /* test_forward.c — whole passes: golden logits, and the contract that every variant keeps on every backend. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <math.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,52 @@ Test(golden, v3_mpc_is_within_1e_2_of_transformers)
 {
     cr_assert_lt(golden_distance("qwen2-tiny-a", "v3-mpc", "cpu"), 1e-2);
     cr_assert_lt(golden_distance("tiny-lm", "v3-mpc", "cpu"), 1e-2);
+}
+
+/* Mean of -log p(next) in nats over rows of logits (rows, vocab). */
+static double cross_entropy(const float *logits, const int32_t *next, size_t rows, size_t vocab)
+{
+    double nats = 0;
+    for (size_t r = 0; r < rows; r++, logits += vocab) {
+        double most = -INFINITY, sum = 0;
+        for (size_t i = 0; i < vocab; i++)
+            most = fmax(most, (double)logits[i]);
+        for (size_t i = 0; i < vocab; i++)
+            sum += exp((double)logits[i] - most);
+        nats += most + log(sum) - (double)logits[next[r]];
+    }
+    return nats / (double)rows;
+}
+
+/* Two windows of held-out text on trained weights; 64 windows of 256: shardscale eval (docs/variants.md). */
+Test(golden, v3_ot_keeps_cross_entropy_and_top_1)
+{
+    enum { WINDOWS = 2, N = 128, VOCAB = 256 };
+    struct ss_model m;
+    char path[1200];
+    model_at(&m, "tiny-lm");
+    snprintf(path, sizeof path, "%s/heldout.txt", m.path);
+    FILE *text = fopen(path, "rb");
+    cr_assert(text && m.shape.vocab == VOCAB);
+    float *logits = malloc(2 * WINDOWS * N * VOCAB * sizeof *logits), *plain = logits + WINDOWS * N * VOCAB;
+    const struct ss_session_config ot = config_of(&m, "v3-ot", "cpu", N), clear = config_of(&m, "plain", "cpu", N);
+    double nats = 0, nats_plain = 0;
+    for (size_t w = 0; w < WINDOWS; w++) {
+        int32_t ids[N + 1];
+        for (size_t i = 0; i < N + 1; i++)
+            ids[i] = fgetc(text);
+        pass(&ot, ids, N, logits + w * N * VOCAB);
+        pass(&clear, ids, N, plain + w * N * VOCAB);
+        nats += cross_entropy(logits + w * N * VOCAB, ids + 1, N, VOCAB);
+        nats_plain += cross_entropy(plain + w * N * VOCAB, ids + 1, N, VOCAB);
+    }
+    fclose(text);
+    struct ss_distance d;
+    ss_distance(&d, logits, plain, WINDOWS * N, VOCAB);
+    free(logits);
+    cr_expect_lt(fabs(nats / nats_plain - 1), 2e-3, "%g against %g nats", nats / WINDOWS, nats_plain / WINDOWS);
+    cr_expect_geq(d.top1, 0.99); /* two near ties of 256 may fall */
+    cr_log_info("cross-entropy %g, plain %g, top-1 agreement %g", nats / WINDOWS, nats_plain / WINDOWS, d.top1);
 }
 
 /* Contract of every variant on every backend of this build that can run here. */
