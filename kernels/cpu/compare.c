@@ -62,9 +62,29 @@ enum ss_err cpu_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a,
     return SS_OK;
 }
 
+/* c0 + c1 of a tile's values and their columns' shifts. */
+static void opened_values(const struct tile *t, uint64_t *restrict c, uint8_t *restrict up, const uint64_t *c0,
+                          const uint64_t *c1, const uint8_t *shift, size_t cols)
+{
+    for (size_t i = 0; i < t->n; i++)
+        c[i] = c0[t->first + i] + c1[t->first + i];
+    memset(up, 0, t->n);
+    for (size_t i = 0, j = t->first % cols; shift && i < t->n; i++) {
+        up[i] = shift[j];
+        j = j + 1 == cols ? 0 : j + 1;
+    }
+}
+
+__attribute__((target_clones("avx2", "default"))) static void subtract(uint64_t *restrict values, const uint64_t *restrict c,
+                                                                       const uint8_t *restrict up, uint64_t threshold, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = c[i] - (threshold << up[i]);
+}
+
 /* A tile's words of one row of leaves. */
-static void leaves(uint64_t *restrict g, uint64_t *restrict p, const uint64_t *restrict c, const uint64_t *restrict m,
-                   uint64_t first, size_t groups)
+__attribute__((always_inline)) static inline void leaves(uint64_t *restrict g, uint64_t *restrict p, const uint64_t *restrict c,
+                                                         const uint64_t *restrict m, uint64_t first, size_t groups)
 {
     for (size_t q = 0; q < groups; q++) {
         g[q] = c[q] & m[q];
@@ -82,16 +102,22 @@ enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint6
 #pragma omp parallel for num_threads(dev->threads) if (n * thresholds >= CPU_PARALLEL_MIN)
     for (size_t index = 0; index < tiles_of(n); index++) {
         struct tile t;
+        uint64_t c[CPU_TILE_GROUPS * LANES];
+        uint8_t up[CPU_TILE_GROUPS * LANES];
         place(&t, index, n);
+        opened_values(&t, c, up, c0, c1, shift, cols);
         for (size_t k = 0; k < thresholds; k++) {
-            const uint64_t *x = c0 + t.first, *y = c1 + t.first, at = k * groups + t.group0;
-            for (size_t i = 0; i < t.n; i++)
-                t.values[i] = x[i] + y[i] - (h_t[k] << (shift ? shift[(t.first + i) % cols] : 0));
+            const size_t at = k * groups + t.group0;
+            const uint64_t *share = m + t.group0;
+            subtract(t.values, c, up, h_t[k], t.n);
             slice(dev, &t);
-            for (size_t j = 0; j + 1 < bits; j++)
-                leaves(g + j * words + at, p + j * words + at, t.rows[j], m + j * groups + t.group0, first, t.groups);
+            for (size_t j = 0; j + 1 < bits; j++, share += groups)
+                if (t.groups == CPU_TILE_GROUPS) /* a loop of known length */
+                    leaves(g + j * words + at, p + j * words + at, t.rows[j], share, first, CPU_TILE_GROUPS);
+                else
+                    leaves(g + j * words + at, p + j * words + at, t.rows[j], share, first, t.groups);
             for (size_t q = 0; q < t.groups; q++)
-                top[at + q] = (t.rows[bits - 1][q] & first) ^ m[(bits - 1) * groups + t.group0 + q];
+                top[at + q] = (t.rows[bits - 1][q] & first) ^ share[q];
         }
     }
     return SS_OK;
@@ -154,7 +180,8 @@ enum ss_err cpu_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64
 }
 
 /* The values of a word: e its opened bits. */
-static void close_bits(uint64_t *restrict s, const uint64_t *restrict rho, uint64_t e, uint64_t first, size_t n)
+__attribute__((target_clones("avx2", "default"))) static void close_bits(uint64_t *restrict s, const uint64_t *restrict rho,
+                                                                         uint64_t e, uint64_t first, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const uint64_t bit = e >> i & 1;
@@ -162,8 +189,9 @@ static void close_bits(uint64_t *restrict s, const uint64_t *restrict rho, uint6
     }
 }
 
-static void close_products(uint64_t *restrict sx, const uint64_t *restrict rho, const uint64_t *restrict rho_a,
-                           const uint64_t *restrict a, const uint64_t *restrict c, uint64_t e, uint64_t first, size_t n)
+__attribute__((target_clones("avx2", "default"))) static void
+close_products(uint64_t *restrict sx, const uint64_t *restrict rho, const uint64_t *restrict rho_a, const uint64_t *restrict a,
+               const uint64_t *restrict c, uint64_t e, uint64_t first, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const uint64_t bit = e >> i & 1, sign = 1 - 2 * bit;

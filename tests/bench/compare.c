@@ -64,7 +64,7 @@ static void comparisons(struct ss_dev *dev, const char *isa, uint64_t *pool, siz
     TIME(sec, cpu->carry_open(dev, mine, g, p, masks, count, words));
     report(isa, "carry_open", n, sec, 3 * (3 * dp - 1) * dw, rate);
     TIME(sec, cpu->carry_close(dev, g_out, p_out, g, p, mine, theirs, masks, products, count, words, 0));
-    report(isa, "carry_close", n, sec, (13 * dp + 2) * dw, rate);
+    report(isa, "carry_close", n, sec, (14 * dp - 1) * dw, rate);
     TIME(sec, cpu->carry_deal(dev, products, products, masks, mine, pairs, words));
     report(isa, "carry_deal", n, sec, (10 * dp - 4) * dw, rate);
     TIME(sec, cpu->bits_close(dev, s, sx, top, g, rho, rho_a, a, b, m, n, THRESHOLDS, 0));
