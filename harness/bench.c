@@ -134,6 +134,10 @@ static enum ss_err prepare(struct ss_result *r, struct bench *b)
     r->pass = calloc(reps_max, sizeof *r->pass);
     if (!b->ids || !b->logits || !b->online || !r->pass)
         SS_FAIL(SS_ENV, "no memory for %zu repetitions; lower reps_max", reps_max);
+    if (b->cell->reference)
+        r->arguments = b->config.arguments = calloc(1, sizeof *r->arguments);
+    if (b->cell->reference && !r->arguments)
+        SS_FAIL(SS_ENV, "no memory to count the arguments of functions; close other programs");
     ss_synth_ids(b->ids, tokens, vocab, b->cell->seed);
     SS_TRY(ss_session_open(&b->session, &b->config));
     return ss_pairs_add(&r->config, "residency", "%s", ss_session_resident(b->session) ? "resident" : "streamed");
@@ -158,6 +162,8 @@ static enum ss_err collect(struct ss_result *r, const struct bench *b)
 static enum ss_err run_pass(struct ss_result *r, struct bench *b, struct ss_pass *pass)
 {
     bool gpu = strcmp(b->cell->backend, "cuda") == 0;
+    if (r->arguments)
+        memset(r->arguments, 0, sizeof *r->arguments);
     int64_t before = gpu ? ss_env_gpu_energy_mj() : -1;
     enum ss_err err = ss_session_pass(b->session, b->ids, b->cell->tokens, b->logits, pass);
     int64_t after = gpu ? ss_env_gpu_energy_mj() : -1;
@@ -200,15 +206,29 @@ static enum ss_err repeat(struct ss_result *r, struct bench *b)
     return SS_OK;
 }
 
+/* What was evaluated in the place of the functions, and which of the reference's arguments that does not cover. */
+static enum ss_err judge_functions(struct ss_result *r, struct bench *b, const struct ss_result *reference)
+{
+    SS_TRY(ss_session_functions(b->session, &r->has_functions, r->fit));
+    r->has_outside = r->has_functions && reference && reference->arguments;
+    for (int f = 0; f < SS_N_FUNCTIONS && r->has_outside; f++) {
+        const int64_t *bins = reference->arguments->count[f];
+        r->outside[f] = ss_arguments_outside(bins, r->fit[f].lo, r->fit[f].hi);
+        for (int i = 0; i < SS_ARGUMENT_BINS; i++)
+            r->arguments_seen[f] += bins[i];
+    }
+    return SS_OK;
+}
+
 /* Judges the logits of the last repetition. */
-static enum ss_err judge(struct ss_result *r, struct bench *b, const float *ref_logits)
+static enum ss_err judge(struct ss_result *r, struct bench *b, const struct ss_result *reference)
 {
     size_t vocab = r->shape.vocab;
     for (size_t i = 0; i < vocab; i++)
         if (!isfinite(b->logits[i]))
             SS_FAIL(SS_CELLS, "%s on %s: logit %zu is not a finite number", r->cell.variant, r->cell.model, i);
-    if (ref_logits) {
-        ss_distance(&r->error, b->logits, ref_logits, 1, vocab);
+    if (reference && reference->logits) {
+        ss_distance(&r->error, b->logits, reference->logits, 1, vocab);
         r->has_error = true;
     }
     if (r->cell.reference) {
@@ -219,7 +239,7 @@ static enum ss_err judge(struct ss_result *r, struct bench *b, const float *ref_
 }
 
 enum ss_err ss_bench_cell(struct ss_result *r, const struct ss_cell *cell, const struct ss_effort *effort,
-                          const float *ref_logits)
+                          const struct ss_result *reference)
 {
     struct bench b = {.cell = cell, .effort = effort};
     enum ss_err err;
@@ -229,7 +249,8 @@ enum ss_err ss_bench_cell(struct ss_result *r, const struct ss_cell *cell, const
     SS_TRY_OUT(resolve(r, &b));
     SS_TRY_OUT(prepare(r, &b));
     SS_TRY_OUT(repeat(r, &b));
-    SS_TRY_OUT(judge(r, &b, ref_logits));
+    SS_TRY_OUT(judge_functions(r, &b, reference));
+    SS_TRY_OUT(judge(r, &b, reference));
     r->status = SS_MEASURED;
 out:
     if (err != SS_OK) {

@@ -88,5 +88,6 @@ void ss_result_free(struct ss_result *r)
     ss_wire_free(&r->wire);
     free(r->pass);
     free(r->logits);
+    free(r->arguments);
     *r = (struct ss_result){0};
 }

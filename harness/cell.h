@@ -53,14 +53,20 @@ struct ss_result {
     struct ss_wire wire;
     bool has_error; /* compared with the reference cell */
     struct ss_distance error;
+    bool has_functions; /* the variant approximates functions */
+    struct ss_function_fit fit[SS_N_FUNCTIONS];
+    bool has_outside; /* and the reference's arguments are known: how many it had, and how many lie outside the fits */
+    int64_t arguments_seen[SS_N_FUNCTIONS], outside[SS_N_FUNCTIONS];
     size_t params; /* of the model */
     struct ss_shape shape;
-    float *logits; /* (vocab) last position, references only */
+    float *logits;                  /* (vocab) last position, references only */
+    struct ss_arguments *arguments; /* of the functions in one pass, references only; NULL: not counted */
 };
 void ss_result_free(struct ss_result *r);
 void ss_cell_identify(struct ss_cell *c); /* fills id */
-/* Runs the cell in this process: session, warm-up, repetitions until stop, distance to ref_logits (may be NULL). r is filled in
-   every case; the return value is SS_OK, SS_SKIP, SS_COUNTS or another failure, which r->status and r->reason repeat. */
+/* Runs the cell in this process: session, warm-up, repetitions until stop, distance to the reference cell's result (NULL: not
+   compared). r is filled in every case; the return value is SS_OK, SS_SKIP, SS_COUNTS or another failure, which r->status and
+   r->reason repeat. */
 enum ss_err ss_bench_cell(struct ss_result *r, const struct ss_cell *cell, const struct ss_effort *effort,
-                          const float *ref_logits);
+                          const struct ss_result *reference);
 #endif

@@ -11,22 +11,15 @@
 
 static const char usage[] = "shardscale cell --results DIR < ORDER\n\nChild process of `shardscale run`; not for use by hand.";
 
-/* The logits that c is compared with; NULL where the reference was not measured. The caller frees. */
-static float *reference_logits(const struct ss_cell *c, const char *results)
+/* What c is compared with; false where the reference was not measured. r is the caller's to free. */
+static bool read_reference(struct ss_result *r, const struct ss_cell *c, const char *results)
 {
     struct ss_cell ref;
     char path[4096];
     if (c->reference || ss_reference_of(&ref, c) != SS_OK)
-        return NULL;
+        return false;
     ss_store_path(path, sizeof path, results, &ref);
-    struct ss_result r = {0};
-    if (access(path, F_OK) != 0 || ss_store_read(&r, path) != SS_OK)
-        return NULL;
-    float *logits = r.status == SS_MEASURED ? r.logits : NULL;
-    if (logits)
-        r.logits = NULL;
-    ss_result_free(&r);
-    return logits;
+    return access(path, F_OK) == 0 && ss_store_read(r, path) == SS_OK && r->status == SS_MEASURED;
 }
 
 static uint64_t median_online(const struct ss_result *r)
@@ -45,11 +38,11 @@ static uint64_t median_online(const struct ss_result *r)
 static enum ss_err run_cell(struct ss_child_report *report, const struct ss_cell *c, const struct ss_effort *effort,
                             const char *results)
 {
-    struct ss_result r = {0};
-    float *reference = reference_logits(c, results);
+    struct ss_result r = {0}, reference = {0};
+    const bool compare = read_reference(&reference, c, results);
     ss_clear_error();
-    report->code = ss_bench_cell(&r, c, effort, reference);
-    free(reference);
+    report->code = ss_bench_cell(&r, c, effort, compare ? &reference : NULL);
+    ss_result_free(&reference);
     report->status = r.status;
     report->online_ns = median_online(&r);
     report->rel_l2 = r.has_error ? r.error.rel_l2 : -1;

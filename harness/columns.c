@@ -1,5 +1,5 @@
 /* columns.c — the registry of columns. Counters, tags and operations come from their X-macro lists, floors from
-   columns_floor.c. */
+   columns_floor.c, options, functions and ratios from columns_cell.c. */
 #include "harness/columns.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 #include "harness/text.h"
 
 typedef void (*getter)(struct ss_value *v, const struct ss_result *r);
-enum { PLAIN, COUNTER, PEAK, OP_TIME, FLOOR };
+enum { PLAIN, COUNTER, PEAK, OP_TIME, FLOOR, FUNCTION, RATIO, OPTION };
 
 static void set_count(struct ss_value *v, int64_t value)
 {
@@ -341,10 +341,12 @@ static const struct {
 };
 enum {
     N_REGISTRY = sizeof registry / sizeof registry[0],
-    N_NAMES = N_REGISTRY + SS_N_COUNTERS + SS_N_TAGS + SS_N_OPS + SS_N_FLOOR_COLUMNS
+    N_FIXED =
+        N_REGISTRY + SS_N_COUNTERS + SS_N_TAGS + SS_N_OPS + SS_N_FLOOR_COLUMNS + SS_N_FUNCTION_COLUMNS + SS_N_RATIO_COLUMNS,
+    MOST_NAMES = N_FIXED + SS_MAX_OPTION_COLUMNS
 };
 
-/* index counts through registry, counters, tags, operations, floors. */
+/* index counts through registry, counters, tags, operations, floors, functions, ratios, options. */
 static void describe(struct ss_column *c, size_t index)
 {
     *c = (struct ss_column){.index = index, .unit = ""};
@@ -376,6 +378,21 @@ static void describe(struct ss_column *c, size_t index)
         return;
     }
     c->index -= SS_N_TAGS;
+    if (index >= N_FIXED) {
+        c->family = OPTION;
+        ss_option_describe(c, index - N_FIXED);
+        return;
+    }
+    if (index >= N_FIXED - SS_N_RATIO_COLUMNS) {
+        c->family = RATIO;
+        ss_ratio_describe(c, index - (N_FIXED - SS_N_RATIO_COLUMNS));
+        return;
+    }
+    if (c->index >= SS_N_OPS + SS_N_FLOOR_COLUMNS) {
+        c->family = FUNCTION;
+        ss_function_describe(c, c->index - SS_N_OPS - SS_N_FLOOR_COLUMNS);
+        return;
+    }
     if (c->index >= SS_N_OPS) {
         c->family = FLOOR;
         ss_floor_describe(c, c->index - SS_N_OPS);
@@ -391,26 +408,28 @@ static void describe(struct ss_column *c, size_t index)
 
 size_t ss_column_names(const char **names, size_t cap)
 {
-    static char text[N_NAMES][40];
-    for (size_t i = 0; i < N_NAMES && i < cap && names; i++) {
+    static char text[MOST_NAMES][40];
+    const size_t n = N_FIXED + ss_option_columns();
+    for (size_t i = 0; i < n && i < cap && names; i++) {
         struct ss_column c;
         describe(&c, i);
         memcpy(text[i], c.name, sizeof text[i]);
         names[i] = text[i];
     }
-    return N_NAMES;
+    return n;
 }
 
 enum ss_err ss_column_find(struct ss_column *c, const char *name)
 {
-    for (size_t i = 0; i < N_NAMES; i++) {
+    const size_t n = N_FIXED + ss_option_columns();
+    for (size_t i = 0; i < n; i++) {
         describe(c, i);
         if (strcmp(c->name, name) == 0)
             return c->family == FLOOR ? ss_floor_open() : SS_OK;
     }
-    const char *names[N_NAMES];
-    ss_column_names(names, N_NAMES);
-    const char *near = ss_nearest(name, names, N_NAMES);
+    const char *names[MOST_NAMES];
+    ss_column_names(names, MOST_NAMES);
+    const char *near = ss_nearest(name, names, n);
     SS_FAIL(SS_USAGE, "no column '%s'%s%s%s (harness/columns.h)", name, near ? "; did you mean '" : "", near ? near : "",
             near ? "'?" : "");
 }
@@ -436,6 +455,15 @@ void ss_column_value(struct ss_value *v, const struct ss_column *c, const struct
         break;
     case FLOOR:
         ss_floor_value(v, c, r);
+        break;
+    case FUNCTION:
+        ss_function_value(v, c, r);
+        break;
+    case RATIO:
+        ss_ratio_value(v, c, r);
+        break;
+    case OPTION:
+        ss_option_value(v, c, r);
         break;
     }
 }

@@ -19,7 +19,7 @@ struct ss_column {
     const char *unit; /* "", "B", "ms", ... */
     enum ss_column_kind kind;
     enum ss_column_origin origin;
-    size_t index; /* in the registry, or in SS_COUNTERS, SS_TAGS, SS_OPS, among the floors */
+    size_t index; /* in the registry, or in SS_COUNTERS, SS_TAGS, SS_OPS, among the floors, functions, ratios, options */
     int family;
 };
 
@@ -41,6 +41,17 @@ void ss_value_exact(char *out, size_t size, const struct ss_column *c, const str
 void ss_value_human(char *out, size_t size, const struct ss_column *c, const struct ss_value *v);
 /* All column names, in the order of the registry; returns how many. names may be NULL. */
 size_t ss_column_names(const char **names, size_t cap);
+
+/* ---- for columns.c (columns_cell.c): option_KEY; error_FUNCTION, outside_FUNCTION and out_of_range (harness/functions.h);
+   bytes and times a function evaluation */
+enum { SS_MAX_OPTION_COLUMNS = 32, SS_N_FUNCTION_COLUMNS = 2 * SS_N_FUNCTIONS + 1, SS_N_RATIO_COLUMNS = 6 };
+size_t ss_option_columns(void); /* how many */
+void ss_option_describe(struct ss_column *c, size_t index);
+void ss_option_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+void ss_function_describe(struct ss_column *c, size_t index);
+void ss_function_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+void ss_ratio_describe(struct ss_column *c, size_t index);
+void ss_ratio_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
 
 /* The seed document's formulas, in the units of its tables. */
 enum { SS_SEED_TRIPLE_BYTES = 12, SS_SEED_OT_BYTES = 64, SS_SEED_TABLE_BYTES = 3 * 4096 * 4, SS_SEED_KV_TOKENS = 2048 };

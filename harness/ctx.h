@@ -65,6 +65,7 @@ struct ss_ctx {
     size_t tokens, past; /* of the pass in progress */
     size_t max_tokens;
     bool all_logits;
+    struct ss_arguments *arguments; /* measurement (functions.h): NULL but in the reference pass */
 
     enum ss_op op; /* where we are: set by ss_enter */
     size_t layer;

@@ -9,7 +9,7 @@
 
 #include "harness/sweep.h"
 
-enum { MAX_AXIS = 64, MAX_KNOWN = 512, MAX_SECTION_KEYS = 12 };
+enum { MAX_AXIS = 64, MAX_WORDS = 8, MAX_KNOWN = 512, MAX_SECTION_KEYS = 12 };
 
 static const char *const profiles[] = {"smoke", "cpu", "gpu"};
 enum { N_PROFILES = sizeof profiles / sizeof profiles[0] };
@@ -183,7 +183,8 @@ static enum ss_err add_cell(struct ss_experiment *e, const struct reader *r, con
 {
     for (size_t i = 0; i < e->n_cells; i++)
         if (strcmp(e->cells[i].id, c->id) == 0)
-            SS_FAIL(SS_USAGE, "%s: [axes] name %s, %s, %zu tokens twice", r->ini->path, c->model, c->variant, c->tokens);
+            SS_FAIL(SS_USAGE, "%s: [axes] name %s, %s (%s), %zu tokens twice", r->ini->path, c->model, c->variant, c->options,
+                    c->tokens);
     struct ss_cell *grown = realloc(e->cells, (e->n_cells + 1) * sizeof *grown);
     SS_REQUIRE(grown);
     e->cells = grown;
@@ -192,13 +193,76 @@ static enum ss_err add_cell(struct ss_experiment *e, const struct reader *r, con
 }
 
 struct axes {
-    char model_text[1024], variant_text[256];
+    char model_text[1024], variant_text[1024];
     size_t n_models, n_variants, n_tokens;
     char *model[MAX_AXIS];
-    const struct ss_variant *variant[MAX_AXIS];
-    char options[MAX_AXIS][256];
+    struct {
+        const struct ss_variant *variant;
+        char options[256];
+        const char *only; /* model; NULL: all */
+    } v[MAX_AXIS];
     uint64_t tokens[MAX_AXIS];
 };
+
+/* Adds the variant with every combination of the alternatives of word[at] and those after it. options: so far, for
+   ss_options_parse. */
+static enum ss_err add_variants(struct axes *a, const struct reader *r, const struct ss_variant *v, const char *only,
+                                char *const *word, size_t n, const char *options)
+{
+    char text[512], values[sizeof a->variant_text], *value[MAX_AXIS];
+    if (n == 0) {
+        if (a->n_variants == MAX_AXIS)
+            SS_FAIL(SS_USAGE, "%s: [axes] variant: more than %d combinations", r->ini->path, MAX_AXIS);
+        int64_t option[SS_MAX_OPTIONS] = {0};
+        SS_TRY(ss_options_parse(v, options, option));
+        ss_options_print(v, option, a->v[a->n_variants].options, sizeof a->v[0].options);
+        a->v[a->n_variants].variant = v;
+        a->v[a->n_variants++].only = only;
+        return SS_OK;
+    }
+    const char *equals = strchr(*word, '=');
+    if (!equals || !equals[1])
+        SS_FAIL(SS_USAGE, "%s: [axes] variant %s: '%s' is not KEY=VALUE or @MODEL", r->ini->path, v->name, *word);
+    snprintf(values, sizeof values, "%s", equals + 1);
+    const size_t n_values = ss_split(values, '|', value, MAX_AXIS);
+    for (size_t i = 0; i < n_values; i++) {
+        snprintf(text, sizeof text, "%s,%.*s=%s", options, (int)(equals - *word), *word, value[i]);
+        SS_TRY(add_variants(a, r, v, only, word + 1, n - 1, text));
+    }
+    return SS_OK;
+}
+
+/* One entry of the list: a name and its words. */
+static enum ss_err read_variant(struct axes *a, const struct reader *r, char *entry)
+{
+    char *word[MAX_WORDS], options[256];
+    const char *only = NULL;
+    size_t n = 0, kept = 1;
+    for (char *rest = entry, *w; (w = strsep(&rest, " \t"));) {
+        if (!*w)
+            continue;
+        if (n == MAX_WORDS)
+            SS_FAIL(SS_USAGE, "%s: [axes] variant %s: more than %d words", r->ini->path, word[0], MAX_WORDS);
+        word[n++] = w;
+    }
+    if (n == 0)
+        SS_FAIL(SS_USAGE, "%s: [axes] variant: an entry is empty", r->ini->path);
+    for (size_t i = 1; i < n; i++)
+        if (*word[i] == '@')
+            only = word[i] + 1;
+        else
+            word[kept++] = word[i];
+    bool known = !only;
+    for (size_t i = 0; i < a->n_models && !known; i++)
+        known = strcmp(a->model[i], only) == 0;
+    if (!known)
+        SS_FAIL(SS_USAGE, "%s: [axes] variant %s: model '%s' is not among the models of this profile", r->ini->path, word[0],
+                only);
+    const struct ss_variant *v;
+    SS_TRY(find_variant(r->ini, word[0], &v));
+    SS_TRY(options_of(r->ini, v, options, sizeof options));
+    return add_variants(a, r, v, only, word + 1, kept - 1, options);
+}
 
 static enum ss_err read_axes(struct axes *a, const struct reader *r)
 {
@@ -220,12 +284,10 @@ static enum ss_err read_axes(struct axes *a, const struct reader *r)
         if (strlen(a->model[i]) >= sizeof((struct ss_cell *)0)->model)
             SS_FAIL(SS_USAGE, "%s: model '%s': the name is too long", r->ini->path, a->model[i]);
     }
-    char *names[MAX_AXIS];
-    a->n_variants = ss_split(a->variant_text, ',', names, MAX_AXIS);
-    for (size_t i = 0; i < a->n_variants; i++) {
-        SS_TRY(find_variant(r->ini, names[i], &a->variant[i]));
-        SS_TRY(options_of(r->ini, a->variant[i], a->options[i], sizeof a->options[i]));
-    }
+    char *entry[MAX_AXIS];
+    const size_t n_entries = ss_split(a->variant_text, ',', entry, MAX_AXIS);
+    for (size_t i = 0; i < n_entries; i++)
+        SS_TRY(read_variant(a, r, entry[i]));
     if (!a->n_models || !a->n_variants)
         SS_FAIL(SS_USAGE, "%s: [axes] model and variant name at least one each", r->ini->path);
     return ss_parse_range(a->tokens, MAX_AXIS, &a->n_tokens, tokens, "tokens");
@@ -236,10 +298,10 @@ static void make_cell(struct ss_cell *c, const struct reader *r, const struct ax
 {
     *c = (struct ss_cell){.tokens = a->tokens[tokens], .seed = r->seed};
     snprintf(c->model, sizeof c->model, "%s", a->model[model]);
-    snprintf(c->variant, sizeof c->variant, "%s", a->variant[variant]->name);
+    snprintf(c->variant, sizeof c->variant, "%s", a->v[variant].variant->name);
     snprintf(c->backend, sizeof c->backend, "%s", r->backend);
     snprintf(c->phase, sizeof c->phase, "prefill");
-    snprintf(c->options, sizeof c->options, "%s", a->options[variant]);
+    snprintf(c->options, sizeof c->options, "%s", a->v[variant].options);
     ss_cell_identify(c);
 }
 
@@ -256,6 +318,8 @@ static enum ss_err expand(struct ss_experiment *e, const struct reader *r, const
     for (size_t m = 0; m < a->n_models; m++)
         for (size_t t = 0; t < a->n_tokens; t++)
             for (size_t v = 0; v < a->n_variants; v++) {
+                if (a->v[v].only && strcmp(a->v[v].only, a->model[m]) != 0)
+                    continue;
                 make_cell(&c, r, a, m, t, v);
                 SS_TRY(add_cell(e, r, &c));
             }

@@ -1,9 +1,8 @@
 /* figures.c — figures: the data files that plots/KIND.gp read, and the runs of gnuplot.
 
-   bars   x columns become groups, `series` the bars of a group: label, then value low high of each series
-   lines  one block per series: x value low high
-   stack  one bar per cell, labelled by x (and variant), its parts the columns of y: label, then one value each
-   Values that were not measured are "?", gnuplot's missing datum. */
+   bars   x columns become groups, the values of `series` (up to three columns) the bars of a group: label, then value low high
+   of each series lines  one block per series: x value low high stack  one bar per cell, labelled by x (and variant), its parts
+   the columns of y: label, then one value each Values that were not measured are "?", gnuplot's missing datum. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,13 +13,13 @@
 #include "harness/config.h"
 #include "harness/report.h"
 
-enum { MAX_SERIES = 12, MAX_Y = 12 };
+enum { MAX_SERIES = 12, MAX_Y = 12, MAX_BY = 3 };
 
 struct figure {
     const struct ss_view *v;
     const struct ss_figure_spec *spec;
-    struct ss_column x, y[MAX_Y], series;
-    size_t n_y, n_series;
+    struct ss_column x, y[MAX_Y], series[MAX_BY];
+    size_t n_y, n_by, n_series;
     bool by_series;
     char name[MAX_SERIES][112]; /* series that can be drawn: values of the column, or headers of y */
     int style[MAX_SERIES];      /* line style of plots/style.gp */
@@ -64,13 +63,26 @@ static void add_series(struct figure *f, const char *name)
     f->n_series++;
 }
 
+/* The series of a row: the values of all columns that make series, those it has. */
+static void series_of(char *out, size_t size, const struct figure *f, const struct ss_result *r)
+{
+    char text[700];
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < f->n_by; i++) {
+        text_of(text, sizeof text, &f->series[i], r);
+        const int n = snprintf(out + used, size - used, "%s%s", used && *text ? " " : "", text);
+        used += n > 0 && (size_t)n < size - used ? (size_t)n : 0;
+    }
+}
+
 /* Value of series s in row r; false: the row is not of that series or has no value, or none that a line on a logarithmic axis
    could show. */
 static bool value_of(const struct figure *f, const struct ss_result *r, size_t s, struct ss_value *value)
 {
     char text[700];
     if (f->by_series) {
-        text_of(text, sizeof text, &f->series, r);
+        series_of(text, sizeof text, f, r);
         if (strcmp(text, f->name[s]) != 0)
             return false;
     }
@@ -127,12 +139,15 @@ static enum ss_err open_figure(struct figure *f, const struct ss_view *v, const 
     }
     bool stack = strcmp(spec->kind, "stack") == 0;
     f->by_series = *spec->series && !stack;
-    if (f->by_series)
-        SS_TRY(find_column(&f->series, f, spec->series));
+    char by_list[sizeof spec->series], *by[MAX_BY];
+    snprintf(by_list, sizeof by_list, "%s", f->by_series ? spec->series : "");
+    f->n_by = ss_split(by_list, ',', by, MAX_BY);
+    for (size_t i = 0; i < f->n_by; i++)
+        SS_TRY(find_column(&f->series[i], f, by[i]));
     if (f->by_series && f->n_y > 1)
         SS_FAIL(SS_USAGE, "experiment %s: figure %s: several y columns or a series column, not both", v->e.name, spec->id);
     for (size_t i = 0; i < v->n && f->by_series; i++) {
-        text_of(text, sizeof text, &f->series, v->row[i]);
+        series_of(text, sizeof text, f, v->row[i]);
         add_series(f, text);
     }
     size_t shared = shared_prefix(f);

@@ -3,6 +3,7 @@
 #include "harness/forward.h"
 
 #include "harness/channel.h"
+#include "harness/functions.h"
 
 enum ss_err ss_activations_open(struct ss_ctx *c, struct ss_activations *a)
 {
@@ -36,25 +37,37 @@ static enum ss_err offline(struct ss_ctx *c, const struct ss_layer *w, size_t la
     return c->role == SS_DEALER ? c->variant->deal(c, w, layer) : c->variant->prepare(c, w, layer);
 }
 
+/* The norms, with their arguments counted where this pass is the reference. */
+static enum ss_err rmsnorm(struct ss_ctx *c, struct ss_val *out, const struct ss_val *x, const float *gain)
+{
+    if (c->arguments)
+        SS_TRY(ss_arguments_norm(c, x));
+    return c->variant->rmsnorm(c, out, x, gain);
+}
+
 static enum ss_err layer_forward(struct ss_ctx *c, struct ss_activations *a, const struct ss_layer *w, size_t layer)
 {
     const struct ss_variant *v = c->variant;
     SS_TRY(ss_enter(c, SS_OP_attn_norm, layer));
-    SS_TRY(v->rmsnorm(c, &a->normed, &a->x, w->attn_norm));
+    SS_TRY(rmsnorm(c, &a->normed, &a->x, w->attn_norm));
     SS_TRY(ss_enter(c, SS_OP_qkv, layer));
     SS_TRY(v->linear(c, &a->qkv, &a->normed, &w->qkv));
     SS_TRY(ss_enter(c, SS_OP_rope, layer));
     SS_TRY(v->rope(c, &a->qkv));
     SS_TRY(ss_enter(c, SS_OP_attention, layer));
+    if (c->arguments)
+        SS_TRY(ss_arguments_attention(c, &a->qkv));
     SS_TRY(v->attention(c, &a->attended, &a->qkv));
     SS_TRY(ss_enter(c, SS_OP_attn_out, layer));
     SS_TRY(v->linear_residual(c, &a->x, &a->attended, &w->out));
 
     SS_TRY(ss_enter(c, SS_OP_ffn_norm, layer));
-    SS_TRY(v->rmsnorm(c, &a->normed, &a->x, w->ffn_norm));
+    SS_TRY(rmsnorm(c, &a->normed, &a->x, w->ffn_norm));
     SS_TRY(ss_enter(c, SS_OP_gate_up, layer));
     SS_TRY(v->linear(c, &a->gate_up, &a->normed, &w->gate_up));
     SS_TRY(ss_enter(c, SS_OP_swiglu, layer));
+    if (c->arguments)
+        SS_TRY(ss_arguments_swiglu(c, &a->gate_up));
     SS_TRY(v->swiglu(c, &a->ff, &a->gate_up));
     SS_TRY(ss_enter(c, SS_OP_down, layer));
     return v->linear_residual(c, &a->x, &a->ff, &w->down);
@@ -98,7 +111,7 @@ enum ss_err ss_forward(struct ss_ctx *c, struct ss_weights *weights, struct ss_a
     SS_TRY(offline(c, NULL, n_layers));
     SS_TRY(ss_enter(c, SS_OP_final_norm, n_layers));
     struct ss_val last = wanted_rows(c, &a->x);
-    SS_TRY(v->rmsnorm(c, &a->normed, &last, final_norm));
+    SS_TRY(rmsnorm(c, &a->normed, &last, final_norm));
     SS_TRY(ss_enter(c, SS_OP_lm_head, n_layers));
     SS_TRY(v->linear(c, &a->logits, &a->normed, &(struct ss_linear){.w = *head}));
     SS_TRY(ss_enter(c, SS_OP_output, n_layers));

@@ -19,16 +19,20 @@ static bool same_axes(const struct ss_cell *a, const struct ss_cell *b)
            strcmp(a->phase, b->phase) == 0 && a->tokens == b->tokens && a->reference == b->reference;
 }
 
-/* Stored cells that answer c: the very cell, else those that differ in options or seed only (run --set, --seed). */
-static size_t answers(const struct ss_report *r, const struct ss_cell *c, const struct ss_result **found, size_t cap)
+/* Stored cells that answer c of e: the very cell, else those that differ in options or seed only (run --set, --seed). The
+   latter not where e itself asks for several options: they answer another of its cells. */
+static size_t answers(const struct ss_report *r, const struct ss_experiment *e, const struct ss_cell *c,
+                      const struct ss_result **found, size_t cap)
 {
-    size_t n = 0;
+    size_t n = 0, alike = 0;
     for (size_t i = 0; i < r->n_cells; i++)
         if (strcmp(r->cells[i].cell.id, c->id) == 0) {
             found[0] = &r->cells[i];
             return 1;
         }
-    for (size_t i = 0; i < r->n_cells && n < cap; i++)
+    for (size_t i = 0; i < e->n_cells; i++)
+        alike += same_axes(&e->cells[i], c);
+    for (size_t i = 0; i < r->n_cells && n < cap && alike == 1; i++)
         if (same_axes(&r->cells[i].cell, c))
             found[n++] = &r->cells[i];
     return n;
@@ -39,7 +43,7 @@ static size_t overlap(const struct ss_report *r, const struct ss_experiment *e)
     const struct ss_result *found[1];
     size_t n = 0;
     for (size_t i = 0; i < e->n_cells; i++)
-        n += !e->cells[i].reference && answers(r, &e->cells[i], found, 1) > 0;
+        n += !e->cells[i].reference && answers(r, e, &e->cells[i], found, 1) > 0;
     return n;
 }
 
@@ -91,7 +95,7 @@ static enum ss_err fill_view(const struct ss_report *r, struct ss_view *v)
         if (e->cells[i].reference)
             continue;
         const struct ss_result *found[MOST];
-        size_t n = answers(r, &e->cells[i], found, MOST);
+        size_t n = answers(r, e, &e->cells[i], found, MOST);
         for (size_t k = 0; k < n; k++)
             v->row[v->n++] = found[k];
         if (n > 0)
@@ -100,6 +104,31 @@ static enum ss_err fill_view(const struct ss_report *r, struct ss_view *v)
         v->row[v->n++] = &v->missing[v->n_missing++];
     }
     return SS_OK;
+}
+
+static bool asks_for(const struct ss_experiment *e, const char *id)
+{
+    for (size_t i = 0; i < e->n_cells; i++)
+        if (strcmp(e->cells[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+/* v lacks cells, and all it has were measured for experiments that lack none: it was not run itself. */
+static bool only_shares(const struct ss_report *r, const struct ss_view *v)
+{
+    const struct ss_result *found[1];
+    for (size_t i = 0; i < v->e.n_cells; i++) {
+        const struct ss_cell *c = &v->e.cells[i];
+        if (c->reference || answers(r, &v->e, c, found, 1) == 0)
+            continue;
+        bool shared = false;
+        for (size_t k = 0; k < r->n_views && !shared; k++)
+            shared = r->view[k].n > 0 && r->view[k].n_missing == 0 && asks_for(&r->view[k].e, c->id);
+        if (!shared)
+            return false;
+    }
+    return v->n_missing > 0;
 }
 
 static enum ss_err open_views(struct ss_report *r)
@@ -118,6 +147,9 @@ static enum ss_err open_views(struct ss_report *r)
         free(names[i]);
     }
     free(names);
+    for (size_t i = 0; i < r->n_views && err == SS_OK; i++)
+        if (only_shares(r, &r->view[i]))
+            r->view[i].n = r->view[i].n_missing = 0;
     return err;
 }
 

@@ -29,6 +29,7 @@ struct ss_session {
     const int32_t *ids;
     float *h_logits, *own_logits; /* where this pass writes; room for a caller that wants none */
     struct ss_counters counters;
+    struct ss_function_fit fit[SS_N_FUNCTIONS];
 
     struct worker worker[SS_N_ROLES];
     pthread_mutex_t lock;
@@ -126,6 +127,7 @@ static enum ss_err open_role(struct ss_session *s, int role)
     c->max_tokens = g->max_tokens;
     c->all_logits = g->all_logits;
     c->channel = s->channel;
+    c->arguments = g->arguments;
     memcpy(c->option, g->option, sizeof c->option);
     if (ss_wire_alloc(&c->wire, c->shape->n_layers + 1) != 0)
         SS_FAIL(SS_ENV, "out of memory for the byte table of %zu layers", c->shape->n_layers);
@@ -216,6 +218,7 @@ static enum ss_err check_config(const struct ss_session_config *g)
     if (strcmp(g->placement, "one") != 0 && strcmp(g->placement, "split") != 0)
         SS_FAIL(SS_USAGE, "placement is 'one' (all roles on one device) or 'split' (a device for each party), not '%s'",
                 g->placement);
+    SS_REQUIRE(!g->arguments || (g->variant->parties == 1 && g->variant->value == SS_F32)); /* never a share */
     if (g->max_tokens == 0 || g->max_tokens > g->model->shape.max_seq)
         SS_FAIL(SS_USAGE, "%zu tokens asked of %s; it takes 1 to %zu", g->max_tokens, g->model->name, g->model->shape.max_seq);
     return SS_OK;
@@ -380,6 +383,21 @@ void ss_session_expected(const struct ss_session *s, struct ss_counters *expecte
         .shape = c->shape, .tokens = c->tokens, .past = c->past, .all_logits = c->all_logits, .option = c->option};
     memset(expected, 0, sizeof *expected);
     c->variant->cost(&job, expected);
+}
+
+static enum ss_err functions_role(struct ss_session *s, int role)
+{
+    return s->config.variant->functions(&s->ctx[role], s->fit);
+}
+
+enum ss_err ss_session_functions(struct ss_session *s, bool *approximated, struct ss_function_fit fit[SS_N_FUNCTIONS])
+{
+    *approximated = s->config.variant->functions != NULL;
+    if (!*approximated)
+        return SS_OK;
+    SS_TRY(run_roles(s, 1u << SS_P0, functions_role));
+    memcpy(fit, s->fit, sizeof s->fit);
+    return SS_OK;
 }
 
 const struct ss_wire *ss_session_wire(const struct ss_session *s)

@@ -11,15 +11,16 @@ struct ss_session_config {
     const struct ss_model *model;
     const struct ss_variant *variant;
     int64_t option[SS_MAX_OPTIONS];
-    const char *backend;        /* "cpu" or "cuda" */
-    const char *placement;      /* "one" device for all roles, or "split": one party per device */
-    size_t max_tokens;          /* rows of one pass, and positions of the cache */
-    bool all_logits;            /* logits for all positions, else the last */
-    uint64_t seed;              /* synthetic weights */
-    int threads;                /* CPU threads in all; 0: all available */
-    size_t weight_budget_bytes; /* resident weights; SIZE_MAX: as much as fits comfortably */
-    const uint8_t *fixed_key;   /* tests only: 16 bytes from which every role's randomness derives; NULL: from the OS */
-    ss_tap tap;                 /* tests only: sees every message (channel.h) */
+    const char *backend;            /* "cpu" or "cuda" */
+    const char *placement;          /* "one" device for all roles, or "split": one party per device */
+    size_t max_tokens;              /* rows of one pass, and positions of the cache */
+    bool all_logits;                /* logits for all positions, else the last */
+    uint64_t seed;                  /* synthetic weights */
+    int threads;                    /* CPU threads in all; 0: all available */
+    size_t weight_budget_bytes;     /* resident weights; SIZE_MAX: as much as fits comfortably */
+    struct ss_arguments *arguments; /* counted in every pass (functions.h): plain fp32 only; NULL: not */
+    const uint8_t *fixed_key;       /* tests only: 16 bytes from which every role's randomness derives; NULL: from the OS */
+    ss_tap tap;                     /* tests only: sees every message (channel.h) */
     void *tap_arg;
 };
 
@@ -46,6 +47,9 @@ void ss_session_expected(const struct ss_session *s, struct ss_counters *expecte
 const struct ss_wire *ss_session_wire(const struct ss_session *s);
 void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS]); /* all roles together */
 bool ss_session_resident(const struct ss_session *s);
+/* What the last pass evaluated in the place of the functions (variant.h). false: floating point. */
+SS_CHECKED enum ss_err ss_session_functions(struct ss_session *s, bool *approximated,
+                                            struct ss_function_fit fit[SS_N_FUNCTIONS]);
 void ss_session_close(struct ss_session *s);
 
 /* Distance of logits from a reference, both (rows, vocab). */

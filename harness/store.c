@@ -119,6 +119,41 @@ static void put_error(struct ss_out *o, const struct ss_result *r)
     ss_out_done(group);
 }
 
+static hid_t put_function_names(struct ss_out *o, hid_t group)
+{
+    return ss_put_scale(o, group, &(struct ss_name){"function", "1", "nonlinear function"}, o->text, ss_function_names,
+                        SS_N_FUNCTIONS);
+}
+
+/* Of a variant that approximates functions. */
+static void put_fits(struct ss_out *o, hid_t group, const struct ss_result *r, hid_t function)
+{
+    double column[SS_STORE_FITS][SS_N_FUNCTIONS];
+    for (int i = 0; i < SS_STORE_FITS && r->has_functions; i++) {
+        const struct ss_field *f = &ss_store_fits[i];
+        for (int k = 0; k < SS_N_FUNCTIONS; k++)
+            memcpy(&column[i][k], (const char *)&r->fit[k] + f->offset, sizeof column[i][k]);
+        ss_put_array(o, group, &(struct ss_name){f->name, f->unit, f->long_name}, H5T_IEEE_F64LE, column[i], 1, &function);
+    }
+    if (!r->has_outside)
+        return;
+    ss_put_array(o, group, &ss_store_arguments_seen, H5T_STD_I64LE, r->arguments_seen, 1, &function);
+    ss_put_array(o, group, &ss_store_outside, H5T_STD_I64LE, r->outside, 1, &function);
+}
+
+/* Of a reference. */
+static void put_arguments(struct ss_out *o, hid_t group, const struct ss_arguments *a, hid_t function)
+{
+    double edges[SS_ARGUMENT_BINS];
+    for (int i = 0; i < SS_ARGUMENT_BINS; i++)
+        edges[i] = ss_arguments_edge(i);
+    hid_t scale[] = {function,
+                     ss_put_scale(o, group, &(struct ss_name){"argument", "1", "where a bin begins, from zero outwards"},
+                                  H5T_IEEE_F64LE, edges, SS_ARGUMENT_BINS)};
+    ss_put_array(o, group, &ss_store_arguments, H5T_STD_I64LE, a->count, 2, scale);
+    ss_out_done(scale[1]);
+}
+
 static void put_cell(struct ss_out *o, const struct ss_result *r)
 {
     hid_t group = ss_put_group(o, "/cell");
@@ -143,6 +178,13 @@ static void put_cell(struct ss_out *o, const struct ss_result *r)
     put_counters(o, "/cell/counters", &r->counters, r->peak);
     put_counters(o, "/cell/expected", &r->expected, NULL);
     put_error(o, r);
+    if (r->has_functions || r->arguments) {
+        hid_t function = put_function_names(o, group);
+        put_fits(o, group, r, function);
+        if (r->arguments)
+            put_arguments(o, group, r->arguments, function);
+        ss_out_done(function);
+    }
     ss_out_done(rep);
     ss_out_done(layer);
     ss_out_done(op);

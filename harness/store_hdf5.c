@@ -33,6 +33,17 @@ const struct ss_field ss_store_errors[SS_STORE_ERRORS] = {
     {"kl", "nat", "KL(reference || this)", offsetof(struct ss_distance, kl), true},
     {"top1", "1", "agreement of the most likely token", offsetof(struct ss_distance, top1), true},
 };
+const struct ss_field ss_store_fits[SS_STORE_FITS] = {
+    {"function_lo", "1", "least argument that the variant's approximation covers", offsetof(struct ss_function_fit, lo), true},
+    {"function_hi", "1", "where the arguments that it covers end", offsetof(struct ss_function_fit, hi), true},
+    {"function_error", "1", "largest error in between, over all entries: absolute, of recip and rsqrt relative",
+     offsetof(struct ss_function_fit, error), true},
+};
+const struct ss_name ss_store_arguments_seen = {"arguments_seen", "1",
+                                                "arguments in one pass of plain fp32, the reference cell (no party sees them)"};
+const struct ss_name ss_store_outside = {"out_of_range", "1",
+                                         "those of them outside function_lo to function_hi, to 1/16 of a power of two"};
+const struct ss_name ss_store_arguments = {"arguments", "1", "arguments of functions in one pass, by bin"};
 _Static_assert(sizeof(size_t) == 8 && sizeof(double) == 8, "fields of the layout are 64-bit");
 
 void ss_store_first_name(char out[32], const char *name)

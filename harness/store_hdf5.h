@@ -8,11 +8,12 @@
 
 #include "harness/store.h"
 
-/* Root attributes by which a file is recognised. The version rises with every change of layout. */
+/* Root attributes by which a file is recognised. The version rises with every change of layout, but not with datasets that may
+   be absent (fits and arguments of functions). */
 #define SS_STORE_FORMAT "shardscale cell"
 enum { SS_STORE_VERSION = 1 };
 
-enum { SS_STORE_TIMES = 9, SS_STORE_SHAPE = 8, SS_STORE_ERRORS = 4 };
+enum { SS_STORE_TIMES = 9, SS_STORE_SHAPE = 8, SS_STORE_ERRORS = 4, SS_STORE_FITS = 3 };
 /* One 64-bit number of a struct, and the dataset or attribute that holds it. */
 struct ss_field {
     const char *name, *unit, *long_name;
@@ -23,6 +24,9 @@ struct ss_field {
 extern const struct ss_field ss_store_times[SS_STORE_TIMES];
 extern const struct ss_field ss_store_shape[SS_STORE_SHAPE];   /* size_t of struct ss_shape */
 extern const struct ss_field ss_store_errors[SS_STORE_ERRORS]; /* double of struct ss_distance */
+extern const struct ss_field ss_store_fits[SS_STORE_FITS];     /* double of struct ss_function_fit */
+/* By function, both over all and outside its fit; by function and bin. */
+extern const struct ss_name ss_store_arguments_seen, ss_store_outside, ss_store_arguments;
 /* "time_wall" -> "first_wall": the same of the first pass. */
 void ss_store_first_name(char out[32], const char *name);
 

@@ -249,6 +249,47 @@ static void get_error(struct in *in, struct ss_result *r)
     H5Oclose(group);
 }
 
+/* What may be absent: of variants that approximate nothing, and of files older than these datasets. */
+static bool has(const struct in *in, hid_t group, const char *name)
+{
+    return !in->bad && H5Lexists(group, name, H5P_DEFAULT) > 0;
+}
+
+static void check_function_names(struct in *in, hid_t group)
+{
+    struct ss_name names[SS_N_FUNCTIONS];
+    for (int f = 0; f < SS_N_FUNCTIONS; f++)
+        names[f] = (struct ss_name){.name = ss_function_names[f]};
+    check_names(in, group, "function", names, SS_N_FUNCTIONS);
+}
+
+static void get_functions(struct in *in, hid_t group, struct ss_result *r)
+{
+    hsize_t dims[] = {SS_N_FUNCTIONS, SS_ARGUMENT_BINS};
+    double column[SS_N_FUNCTIONS];
+    r->has_functions = has(in, group, ss_store_fits[0].name);
+    r->has_outside = has(in, group, ss_store_outside.name);
+    const bool arguments = has(in, group, ss_store_arguments.name);
+    if (r->has_functions || arguments)
+        check_function_names(in, group);
+    for (int i = 0; i < SS_STORE_FITS && r->has_functions; i++) {
+        get_array(in, group, ss_store_fits[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 1, dims, column);
+        for (int f = 0; f < SS_N_FUNCTIONS && !in->bad; f++)
+            memcpy((char *)&r->fit[f] + ss_store_fits[i].offset, &column[f], sizeof column[f]);
+    }
+    if (r->has_outside) {
+        get_array(in, group, ss_store_arguments_seen.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, r->arguments_seen);
+        get_array(in, group, ss_store_outside.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, r->outside);
+    }
+    if (!arguments)
+        return;
+    r->arguments = calloc(1, sizeof *r->arguments);
+    if (!r->arguments)
+        complain(in, "no memory for its arguments of functions");
+    get_array(in, group, ss_store_arguments.name, H5T_INTEGER, H5T_NATIVE_INT64, 2, dims,
+              r->arguments ? r->arguments->count : NULL);
+}
+
 static void get_logits(struct in *in, hid_t group, struct ss_result *r)
 {
     if (in->bad || H5Lexists(group, "logits", H5P_DEFAULT) <= 0)
@@ -276,6 +317,7 @@ static void get_cell(struct in *in, struct ss_result *r)
     get_counters(in, "/cell/counters", &r->counters, r->peak);
     get_counters(in, "/cell/expected", &r->expected, NULL);
     get_error(in, r);
+    get_functions(in, group, r);
     get_logits(in, group, r);
     H5Oclose(group);
 }

@@ -22,9 +22,31 @@ enum ss_err ss_reference_of(struct ss_cell *ref, const struct ss_cell *c)
     return SS_OK;
 }
 
+/* " key=value" of each option that is not the variant's standard. */
+static void unusual_options(char *out, size_t size, const struct ss_cell *c)
+{
+    const struct ss_variant *v = ss_variant_find(c->variant);
+    char text[sizeof c->options];
+    size_t used = 0;
+    out[0] = '\0';
+    snprintf(text, sizeof text, "%s", c->options);
+    for (char *rest = text, *pair; v && (pair = strsep(&rest, ","));)
+        for (const struct ss_option *o = v->options; o->key; o++) {
+            const char *value = strchr(pair, '=');
+            if (!value || strlen(o->key) != (size_t)(value - pair) || strncmp(o->key, pair, strlen(o->key)) != 0 ||
+                strcmp(o->standard, value + 1) == 0)
+                continue;
+            const int n = snprintf(out + used, size - used, " %s", pair);
+            used += n > 0 && (size_t)n < size - used ? (size_t)n : 0;
+        }
+}
+
 void ss_cell_label(char *out, size_t size, const struct ss_cell *c)
 {
-    snprintf(out, size, "%s %s %zu tokens%s", c->model, c->reference ? "reference" : c->variant, c->tokens,
+    char options[128] = "";
+    if (!c->reference)
+        unusual_options(options, sizeof options, c);
+    snprintf(out, size, "%s %s%s %zu tokens%s", c->model, c->reference ? "reference" : c->variant, options, c->tokens,
              strcmp(c->backend, "cpu") == 0 ? "" : " (cuda)");
 }
 

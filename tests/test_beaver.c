@@ -184,7 +184,7 @@ static enum ss_err wide_once(struct ss_ctx *c, void *arg)
     c->max_tokens = 1;
     c->phase = SS_OFFLINE;
     ss_need_wide(&needs, SS_CORR_recip, &ss_wide_value, wide.windows, WIDE_ROWS);
-    SS_TRY(ss_supply_open(c, &supply, &ss_source_dealer));
+    SS_TRY(ss_supply_open(c, &supply, &ss_source_dealer, false));
     SS_TRY(ss_supply_layer(c, &supply, &needs));
     if (c->role != SS_DEALER) {
         SS_TRY(ss_wide_open(c, &wide, &ss_wide_value, WIDE_FIRST, 32, 30, 0, reciprocal_root, NULL));
@@ -201,8 +201,7 @@ static enum ss_err wide_once(struct ss_ctx *c, void *arg)
     return SS_OK;
 }
 
-/* From nothing to 2^31 as real numbers: 63 bits at scale 2^32. Typically 6e-4; the noise of an index at the low end of a window
-   gave 1.4e-3 in 7 of 60 runs. */
+/* From nothing to 2^31 as real numbers: 63 bits at scale 2^32. At most 6.4e-4, where the result is small and slopes are coarse. */
 Test(wide, reciprocal_root_is_accurate_over_the_whole_range)
 {
     struct roles r;
@@ -220,7 +219,7 @@ Test(wide, reciprocal_root_is_accurate_over_the_whole_range)
         const double want = reciprocal_root(ldexp((double)x[i], -32), NULL);
         const double got = ldexp((double)(int64_t)(t->out[0][i] + t->out[1][i]), -30), error = fabs(got / want - 1);
         worst = error > worst ? error : worst;
-        cr_assert_lt(error, 2e-3, "f(%g) = %g, not %g", ldexp((double)x[i], -32), got, want);
+        cr_assert_lt(error, 1e-3, "f(%g) = %g, not %g", ldexp((double)x[i], -32), got, want);
     }
     cr_log_info("worst relative error %g", worst);
     free(t);

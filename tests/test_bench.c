@@ -36,7 +36,7 @@ Test(bench, a_reference_keeps_its_logits_and_others_are_compared_with_them)
     cr_assert_not_null(reference.logits);
     c.reference = false;
     ss_cell_identify(&c);
-    cr_assert_eq(ss_bench_cell(&again, &c, &effort, reference.logits), SS_OK, "%s", again.reason);
+    cr_assert_eq(ss_bench_cell(&again, &c, &effort, &reference), SS_OK, "%s", again.reason);
     cr_expect_null(again.logits);
     cr_expect(again.has_error);
     cr_expect_eq(again.error.max_abs, 0, "the same run gives the same logits");

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,40 @@ Test(columns, a_failed_cell_has_its_reason_and_no_numbers)
     cr_assert_not(value(&r, "peak_total").present);
     cr_assert_eq(count(&r, "seed_ots"), 61880);
     cr_assert_str_eq(value(&r, "model").text, "doc-1.5b");
+}
+
+Test(columns, options_of_the_cell)
+{
+    struct ss_result r = made();
+    cr_assert_not(value(&r, "option_entries").present, "v2 has no such option");
+    snprintf(r.cell.options, sizeof r.cell.options, "frac=14,source=ot,entries=1024");
+    cr_assert_eq(count(&r, "option_frac"), 14);
+    cr_assert_eq(count(&r, "option_entries"), 1024);
+    cr_assert_str_eq(value(&r, "option_source").text, "ot");
+    cr_assert_not(value(&r, "option_columns").present);
+}
+
+Test(columns, functions_only_where_approximated_and_costs_by_evaluation)
+{
+    struct ss_result r = made();
+    cr_assert_not(value(&r, "error_exp").present);
+    cr_assert_not(value(&r, "out_of_range").present);
+    r.has_functions = true;
+    r.fit[SS_FN_exp].error = 0.5;
+    cr_assert_eq(value(&r, "error_exp").real, 0.5);
+    cr_assert_not(value(&r, "outside_exp").present);
+    r.has_outside = true;
+    r.outside[SS_FN_exp] = 3;
+    r.outside[SS_FN_rsqrt] = 4;
+    cr_assert_eq(count(&r, "outside_exp"), 3);
+    cr_assert_eq(count(&r, "outside_silu"), 0);
+    cr_assert_eq(count(&r, "out_of_range"), 7);
+    const double all = 28.0 * 521696 + 1;
+    cr_assert_float_eq(value(&r, "online_b_per_func").real, 1500 / all, 1e-12);
+    cr_assert_float_eq(value(&r, "offline_b_per_func").real, 7 / all, 1e-12);
+    struct ss_value t = value(&r, "online_ns_per_func");
+    cr_assert_float_eq(t.real, 40e6 / all, 1e-6);
+    cr_assert(t.has_interval && t.lo < t.real && t.real < t.hi);
 }
 
 Test(columns, names_are_unique_and_found)

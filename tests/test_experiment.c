@@ -132,6 +132,29 @@ Test(experiment, options_are_resolved_in_full)
     ss_experiment_free(&e);
 }
 
+static size_t cells_with(const char *model, const char *variant, const char *part)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e.n_cells; i++)
+        n += !e.cells[i].reference && strcmp(e.cells[i].model, model) == 0 && strcmp(e.cells[i].variant, variant) == 0 &&
+             strstr(e.cells[i].options, part);
+    return n;
+}
+
+Test(experiment, a_variant_may_carry_options_and_a_model)
+{
+    cr_assert_eq(read_changed("plain, v2, v3", "plain, v2 frac=12|14|16 @doc-7b, v3-ot entries=256|4096 columns=1|2", "cpu"),
+                 SS_OK, "%s", ss_last_error());
+    cr_expect_eq(cells_with("doc-1.5b", "plain", ""), 3);
+    cr_expect_eq(cells_with("doc-1.5b", "v2", ""), 0);
+    cr_expect_eq(cells_with("doc-7b", "v2", ""), 9);
+    cr_expect_eq(cells_with("doc-7b", "v2", "frac=14"), 3);
+    cr_expect_eq(cells_with("doc-1.5b", "v3-ot", ""), 12);
+    cr_expect_eq(cells_with("doc-1.5b", "v3-ot", "entries=256,columns=2,range=256"), 3);
+    cr_expect_eq(e.n_cells, 6 + 6 + 9 + 24);
+    ss_experiment_free(&e);
+}
+
 Test(experiment, mistakes_are_named)
 {
     static const struct {
@@ -147,6 +170,11 @@ Test(experiment, mistakes_are_named)
         {"variant = plain, v2, v3\n", "", "[axes] variant is missing"},
         {"plain, v2, v3", "plane, v2", "did you mean 'plain'"},
         {"plain, v2, v3", "plain, v2, v2", "twice"},
+        {"plain, v2, v3", "plain, v2 frac=14|14", "frac=14), 8 tokens twice"},
+        {"plain, v2, v3", "plain, v2 frac", "'frac' is not KEY=VALUE"},
+        {"plain, v2, v3", "plain, v2 frac=|14", "frac"},
+        {"plain, v2, v3", "plain, v2 @doc-14b", "'doc-14b' is not among the models"},
+        {"plain, v2, v3", "plain, , v2", "an entry is empty"},
         {"doc-1.5b, doc-7b", "doc-1.5b, doc-8b", "doc-8b"},
         {"phase = prefill", "phase = decoding", "'decoding'"},
         {"8-32*2", "8-32", "tokens"},
@@ -225,7 +253,7 @@ Test(experiment, shared_cells_are_planned_once)
         cr_assert_eq(ss_plan_add(&plan, &e), SS_OK);
         ss_experiment_free(&e);
     }
-    cr_assert_eq(plan.n, 4 + 4 * 3);
+    cr_assert_eq(plan.n, 4 + 4 * 4);
     for (size_t i = 0; i < plan.n; i++) {
         cr_expect_eq(plan.v[i].cell.reference, i < 4);
         if (plan.v[i].cell.reference)

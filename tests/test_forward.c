@@ -96,6 +96,12 @@ Test(golden, v3_ot_is_within_5e_3_of_transformers)
     cr_assert_lt(golden_distance("tiny-lm", "v3-ot", "cpu"), 5e-3);
 }
 
+Test(golden, v3_mpc_is_within_1e_2_of_transformers)
+{
+    cr_assert_lt(golden_distance("qwen2-tiny-a", "v3-mpc", "cpu"), 1e-2);
+    cr_assert_lt(golden_distance("tiny-lm", "v3-mpc", "cpu"), 1e-2);
+}
+
 /* Contract of every variant on every backend of this build that can run here. */
 struct pair {
     char variant[24], backend[16];

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,15 @@ static void fill(struct ss_result *r, uint64_t seed, size_t reps, size_t layers)
         r->wire.rounds[i] = next++;
     r->has_error = true;
     r->error = (struct ss_distance){.max_abs = 1.25e-3, .rel_l2 = 1.0 / 3, .kl = 1e-300, .top1 = 1};
+    r->has_functions = r->has_outside = true;
+    r->arguments = calloc(1, sizeof *r->arguments);
+    for (int f = 0; f < SS_N_FUNCTIONS; f++) {
+        r->fit[f] = (struct ss_function_fit){.lo = f == 0 ? -INFINITY : -0.25 * f, .hi = f + 1.5, .error = 1.0 / (f + 3)};
+        r->arguments_seen[f] = next++ << 33;
+        r->outside[f] = next++;
+        for (int i = 0; i < SS_ARGUMENT_BINS; i++)
+            r->arguments->count[f][i] = next++;
+    }
     r->params = 1543714304;
     r->shape = (struct ss_shape){.d_model = 8,
                                  .d_ff = 24,
@@ -128,6 +138,14 @@ static void expect_equal(const struct ss_result *a, const struct ss_result *b)
     }
     cr_expect_eq(a->has_error, b->has_error);
     cr_expect_arr_eq(&a->error, &b->error, sizeof a->error);
+    cr_expect_eq(a->has_functions, b->has_functions);
+    cr_expect_eq(a->has_outside, b->has_outside);
+    cr_expect_arr_eq(a->fit, b->fit, sizeof a->fit);
+    cr_expect_arr_eq(a->arguments_seen, b->arguments_seen, sizeof a->arguments_seen);
+    cr_expect_arr_eq(a->outside, b->outside, sizeof a->outside);
+    cr_assert_eq(a->arguments == NULL, b->arguments == NULL);
+    if (a->arguments)
+        cr_expect_arr_eq(a->arguments, b->arguments, sizeof *a->arguments);
     cr_expect_eq(a->params, b->params);
     cr_expect_eq(a->shape.d_ff, b->shape.d_ff);
     cr_expect_eq(a->shape.max_seq, b->shape.max_seq);
@@ -163,6 +181,12 @@ Test(store, what_is_written_is_read_back)
     r.status = SS_FAILED;
     free(r.logits);
     r.logits = NULL;
+    free(r.arguments);
+    r.arguments = NULL;
+    r.has_functions = r.has_outside = false;
+    memset(r.fit, 0, sizeof r.fit);
+    memset(r.arguments_seen, 0, sizeof r.arguments_seen);
+    memset(r.outside, 0, sizeof r.outside);
     write_and_compare(&r); /* replaces the first */
     ss_result_free(&r);
 }

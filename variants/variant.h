@@ -5,6 +5,7 @@
 #define SS_VARIANT_H
 
 #include "harness/ctx.h"
+#include "harness/functions.h"
 #include "harness/weights.h"
 
 struct ss_option {
@@ -52,6 +53,10 @@ struct ss_variant {
     enum ss_err (*swiglu)(struct ss_ctx *c, struct ss_val *out, const struct ss_val *gate_up);
     /* logits -> h_logits (logits.rows, vocab) on P0's host (NULL elsewhere) */
     enum ss_err (*reveal)(struct ss_ctx *c, const struct ss_val *logits, float *h_logits);
+
+    /* Measurement only, after a pass: what P0 evaluated in the place of each function. NULL: the functions, in floating point.
+     */
+    enum ss_err (*functions)(struct ss_ctx *c, struct ss_function_fit fit[SS_N_FUNCTIONS]);
 
     /* Closed form of every counter of one pass; a run whose counts differ is a failed run. */
     void (*cost)(const struct ss_job *job, struct ss_counters *expected);

@@ -50,6 +50,18 @@ enum ss_err ss_beaver_receive(struct ss_ctx *party, struct ss_seeds *s, struct s
     return party->role == SS_P0 ? SS_OK : ss_recv(party, SS_DEALER, "beav", batch + masks, dealt * sizeof(uint64_t));
 }
 
+enum ss_err ss_beaver_by_ot(struct ss_ctx *party, struct ss_ot *ot, struct ss_corr *corr, enum ss_corr_slot slot,
+                            const struct ss_ragged *r)
+{
+    uint64_t *a;
+    const size_t n = r->rows;
+    SS_REQUIRE(!r->tokens && r->cols == 1);
+    SS_TRY(ss_corr_put(party, corr, slot, ss_beaver_words(SS_BEAVER_SCALE, r), &a));
+    SS_TRY(ss_prg_fill(&party->prg, party->backend, party->dev, a, 2 * n));
+    const uint64_t *b = a + n;
+    return ss_triples_by_ot(party, ot, a + 2 * n, (const uint64_t *[1]){a}, &b, 1, n);
+}
+
 enum ss_err ss_beaver_squares(struct ss_ctx *party, const uint64_t *batch, struct ss_buf *opened, uint64_t *out,
                               const uint64_t *x, const struct ss_ragged *r)
 {
@@ -124,7 +136,16 @@ enum ss_err ss_beaver_part(struct ss_ctx *party, const uint64_t *batch, struct s
     return b->ring_beaver(party->dev, out, mine, theirs, y, a, mine + n, theirs + n, c, n);
 }
 
-void ss_beaver_cost(enum ss_beaver_kind kind, const struct ss_ragged *r, struct ss_counters *e)
+enum ss_err ss_beaver_elements(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot, struct ss_buf *work,
+                               uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n)
+{
+    const struct ss_ragged r = {.rows = n, .cols = 1};
+    const uint64_t *batch = ss_corr_take(party, &corr[slot], slot, ss_beaver_words(SS_BEAVER_SCALE, &r));
+    return ss_beaver_part(party, batch, work, out, x, y, n, 0, n);
+}
+
+/* Products and openings; no offline bytes. */
+static void online_cost(enum ss_beaver_kind kind, const struct ss_ragged *r, struct ss_counters *e)
 {
     const int64_t n = (int64_t)values(r), opened = n + (int64_t)r->rows;
     e->triples_elem += n;
@@ -132,5 +153,17 @@ void ss_beaver_cost(enum ss_beaver_kind kind, const struct ss_ragged *r, struct 
     e->opened_words += opened;
     e->bytes_online_p0_p1 += 8 * opened;
     e->bytes_online_p1_p0 += 8 * opened;
+}
+
+void ss_beaver_cost(enum ss_beaver_kind kind, const struct ss_ragged *r, struct ss_counters *e)
+{
+    online_cost(kind, r, e);
     e->bytes_offline_d_p1 += 8 * (int64_t)dealt_words(kind, r);
+}
+
+void ss_beaver_product_cost(bool by_ot, const struct ss_ragged *r, struct ss_counters *e)
+{
+    SS_REQUIRE(!r->tokens && r->cols == 1);
+    online_cost(SS_BEAVER_SCALE, r, e);
+    ss_triples_cost(by_ot, r->rows, e);
 }

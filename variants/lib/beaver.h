@@ -10,6 +10,7 @@
 #define SS_BEAVER_H
 
 #include "variants/lib/kv.h"
+#include "variants/lib/triples.h"
 #include "variants/lib/trunc.h"
 
 enum ss_beaver_kind { SS_BEAVER_SCALE, SS_BEAVER_NORM };
@@ -18,12 +19,18 @@ SS_CHECKED enum ss_err ss_beaver_deal(struct ss_ctx *dealer, struct ss_seeds *s,
                                       enum ss_beaver_kind kind, const struct ss_ragged *r);
 SS_CHECKED enum ss_err ss_beaver_receive(struct ss_ctx *party, struct ss_seeds *s, struct ss_corr *corr, enum ss_corr_slot slot,
                                          enum ss_beaver_kind kind, const struct ss_ragged *r);
+/* A batch of SS_BEAVER_SCALE whose rows have one value, without the dealer: masks are each party's own, products by OT. */
+SS_CHECKED enum ss_err ss_beaver_by_ot(struct ss_ctx *party, struct ss_ot *ot, struct ss_corr *corr, enum ss_corr_slot slot,
+                                       const struct ss_ragged *r);
 /* One round: out = x times y, row by row; out may be x. `work` holds messages and temporaries. */
 SS_CHECKED enum ss_err ss_beaver_scale(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot, struct ss_buf *work,
                                        uint64_t *out, const uint64_t *x, const uint64_t *y, const struct ss_ragged *r);
 /* The element-wise products [first, first + n) of a batch of r->rows single values, the batch taken before by the caller. */
 SS_CHECKED enum ss_err ss_beaver_part(struct ss_ctx *party, const uint64_t *batch, struct ss_buf *work, uint64_t *out,
                                       const uint64_t *x, const uint64_t *y, size_t all, size_t first, size_t n);
+/* n element-wise products by the SCALE batch (rows of one value) of `slot`, one round; corr: the array of all slots. */
+SS_CHECKED enum ss_err ss_beaver_elements(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot,
+                                          struct ss_buf *work, uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n);
 /* A norm's two openings: squares (out: a sum a row), then scale, which needs `opened` as squares left it. */
 SS_CHECKED enum ss_err ss_beaver_squares(struct ss_ctx *party, const uint64_t *batch, struct ss_buf *opened, uint64_t *out,
                                          const uint64_t *x, const struct ss_ragged *r);
@@ -32,6 +39,8 @@ SS_CHECKED enum ss_err ss_beaver_scale_opened(struct ss_ctx *party, const uint64
 size_t ss_beaver_words(enum ss_beaver_kind kind, const struct ss_ragged *r);
 /* Everything but rounds (scale: 1, norm: 2). */
 void ss_beaver_cost(enum ss_beaver_kind kind, const struct ss_ragged *r, struct ss_counters *e);
+/* The same of a scale whose rows have one value, from either source; everything but online rounds. */
+void ss_beaver_product_cost(bool by_ot, const struct ss_ragged *r, struct ss_counters *e);
 
 /* Attention: what survives a layer, per role. Dealer: masks of cached rows; parties: shares and opened differences. */
 struct ss_attend {

@@ -6,7 +6,7 @@
 #include "harness/ctx.h"
 
 /* Where a batch belongs: pass and layer are in its id, so that no two batches of a session share one. */
-enum { SS_CORR_MAX_LEVELS = 16, SS_CORR_NORM_SLOTS = 6 }; /* of a tournament; of an RMSNorm */
+enum { SS_CORR_MAX_LEVELS = 16, SS_CORR_NORM_SLOTS = 16, SS_CORR_FUNCTION_SLOTS = 20 }; /* of a tournament; of an RMSNorm */
 enum ss_corr_slot {
     SS_CORR_attn_out,
     SS_CORR_down,
@@ -16,14 +16,12 @@ enum ss_corr_slot {
     SS_CORR_scores,
     SS_CORR_relu, /* a level each */
     SS_CORR_exp = SS_CORR_relu + SS_CORR_MAX_LEVELS,
-    SS_CORR_recip,
-    SS_CORR_recip_below,
-    SS_CORR_recip_select,
-    SS_CORR_prob,
+    SS_CORR_recip = SS_CORR_exp + SS_CORR_FUNCTION_SLOTS,
+    SS_CORR_prob = SS_CORR_recip + SS_CORR_FUNCTION_SLOTS,
     SS_CORR_prob_trunc,
     SS_CORR_values,
     SS_CORR_silu,
-    SS_CORR_swiglu,
+    SS_CORR_swiglu = SS_CORR_silu + SS_CORR_FUNCTION_SLOTS,
     SS_CORR_SLOTS
 };
 

@@ -40,6 +40,11 @@ struct ss_table {
 };
 /* columns 1: nearest entry. value_bits < 62. Slopes and intercepts are rounded so that the sum stays minimax. */
 SS_CHECKED enum ss_err ss_table_open(struct ss_ctx *c, struct ss_table *t, ss_function f, const void *arg);
+/* Measurement: the largest difference between f and what a lookup gives for arguments from lo to hi, by the entries as the
+   backend has them: at SAMPLES positions of every segment, and a fine unit (one column: a step) to both sides, which is how far
+   the noise of an index goes. relative: to f. Raises *worst. */
+SS_CHECKED enum ss_err ss_table_error(struct ss_ctx *c, double *worst, const struct ss_table *t, ss_function f, const void *arg,
+                                      double lo, double hi, bool relative);
 void ss_table_close(struct ss_ctx *c, struct ss_table *t);
 
 /* ---- correlations */

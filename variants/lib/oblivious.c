@@ -1,12 +1,18 @@
-/* oblivious.c — v3-ot's plan: options to tables, shape to correlations, both to counters. */
+/* oblivious.c — v3-ot's functions: options to tables, what each evaluation needs, and its lookups. */
 #include "variants/lib/oblivious.h"
 
 #include <math.h>
 
-#include "variants/lib/sharing.h"
-
 enum { OPT_frac, OPT_source, OPT_entries, OPT_columns, OPT_range, OPT_preset };
-enum { FINE_BITS = 8, SEED_BITS = 12, SEED_RANGE_BITS = 3, SEED_EXP_BITS = 4, LEAST_RANGE_BITS = 3 };
+enum {
+    EXP_BITS = 24,
+    RECIP_BITS = 30,
+    FINE_BITS = 8,
+    SEED_BITS = 12,
+    SEED_RANGE_BITS = 3,
+    SEED_EXP_BITS = 4,
+    LEAST_RANGE_BITS = 3
+};
 
 const struct ss_option ss_oblivious_options[] = {
     {.key = "frac", .help = "fractional bits f of the shares", .choices = NULL, .min = 12, .max = 18, .standard = "16"},
@@ -36,15 +42,15 @@ static unsigned fine_for(int x_bits, int step_bits, unsigned columns)
 
 static void plan_rsqrt(struct ss_oblivious_plan *p)
 {
-    const double d = (double)p->shape->d_model;
+    const double d = (double)p->h.shape->d_model;
     if (p->seed) { /* one table over [0, 10] at least, in mean squares */
         p->rsqrt = (struct ss_lookup_shape){.n_bits = SEED_BITS, .columns = 1};
-        p->rsqrt_first = (int)ceil(log2(10 * d)) + 2 * (int)p->f - SEED_BITS;
+        p->rsqrt_first = (int)ceil(log2(10 * d)) + 2 * (int)p->h.f - SEED_BITS;
         p->rsqrt_windows = 1;
         return;
     }
     /* window 0: where its index is too small to be accurate, eps dominates */
-    const int first = (int)floor(log2(p->shape->eps * d / 32)) + 2 * (int)p->f;
+    const int first = (int)floor(log2(p->h.shape->eps * d / 32)) + 2 * (int)p->h.f;
     p->rsqrt = ss_wide_value;
     p->rsqrt_first = first < (int)ss_wide_value.fine_bits ? (int)ss_wide_value.fine_bits : first;
     p->rsqrt_windows = ss_wide_windows(p->rsqrt_first, 63);
@@ -52,23 +58,29 @@ static void plan_rsqrt(struct ss_oblivious_plan *p)
 
 void ss_oblivious_plan(struct ss_oblivious_plan *p, const struct ss_shape *shape, const int64_t *option)
 {
-    *p = (struct ss_oblivious_plan){.shape = shape, .f = (unsigned)option[OPT_frac], .seed = option[OPT_preset] == 1};
-    p->source = sources[option[OPT_source]];
+    const unsigned f = (unsigned)option[OPT_frac];
+    *p = (struct ss_oblivious_plan){.h = {.fn = &ss_functions_by_table,
+                                          .source = sources[option[OPT_source]],
+                                          .shape = shape,
+                                          .f = f,
+                                          .score_bits = ss_score_bits(shape, f),
+                                          .exp_bits = EXP_BITS,
+                                          .recip_bits = RECIP_BITS},
+                                    .seed = option[OPT_preset] == 1};
     const unsigned n_bits = p->seed ? SEED_BITS : SS_TABLE_MIN_BITS + (unsigned)option[OPT_entries];
     const unsigned columns = p->seed ? 1 : (unsigned)option[OPT_columns] + 1;
     const int range = p->seed ? SEED_RANGE_BITS : LEAST_RANGE_BITS + (int)option[OPT_range];
     const int exp_range = p->seed ? SEED_EXP_BITS : range, n = (int)n_bits;
-    p->score_bits = 2 * p->f + (unsigned)floor(log2(sqrt((double)shape->d_head)));
     p->exp_width = ldexp(1, exp_range);
     p->silu_width = ldexp(2, range);
     p->relu_width = ldexp(4, range);
     p->exp_step = n - exp_range;
     p->silu_step = n - range - 1;
     p->relu_step = n - range - 2;
-    p->exp = (struct ss_lookup_shape){n_bits, fine_for((int)p->score_bits, p->exp_step, columns), columns, false};
-    p->relu = (struct ss_lookup_shape){n_bits, fine_for((int)p->score_bits, p->relu_step, 2), 2, false};
-    p->silu = (struct ss_lookup_shape){n_bits, fine_for((int)p->f, p->silu_step, columns), columns, true};
-    p->recip_first = SS_EXP_BITS - 7; /* sums of 1/4 and more have index 32 */
+    p->exp = (struct ss_lookup_shape){n_bits, fine_for((int)p->h.score_bits, p->exp_step, columns), columns, false};
+    p->relu = (struct ss_lookup_shape){n_bits, fine_for((int)p->h.score_bits, p->relu_step, 2), 2, false};
+    p->silu = (struct ss_lookup_shape){n_bits, fine_for((int)p->h.f, p->silu_step, columns), columns, true};
+    p->recip_first = EXP_BITS - 7; /* sums of 1/4 and more have index 32 */
     plan_rsqrt(p);
 }
 
@@ -82,102 +94,149 @@ struct ss_lookup_shape ss_silu_shape(const struct ss_oblivious_plan *p, unsigned
 
 size_t ss_recip_windows(const struct ss_oblivious_plan *p, size_t positions)
 {
-    return ss_wide_windows((int)p->recip_first, SS_EXP_BITS + 2 + (int)ceil(log2((double)positions)));
+    return ss_wide_windows((int)p->recip_first, EXP_BITS + 2 + (int)ceil(log2((double)positions)));
 }
 
-struct ss_ragged ss_causal(const struct ss_shape *s, size_t tokens, size_t past)
+static const struct ss_oblivious_plan *plan_of(const struct ss_hidden_plan *p)
 {
-    return (struct ss_ragged){.rows = s->n_heads * tokens, .tokens = tokens, .past = past};
+    return (const struct ss_oblivious_plan *)p; /* its first member */
 }
 
-size_t ss_tournament_pairs(const struct ss_ragged *r, unsigned level)
+static void need_rsqrt(struct ss_needs *l, const struct ss_hidden_plan *p, enum ss_corr_slot slot, size_t n)
 {
-    SS_REQUIRE(r->tokens > 0);
-    size_t pairs = 0;
-    for (size_t i = 0; i < r->tokens; i++)
-        pairs += ((ss_ragged_length(r, i) + ((size_t)1 << level) - 1) >> level) / 2;
-    return pairs * (r->rows / r->tokens);
+    const struct ss_oblivious_plan *o = plan_of(p);
+    ss_need_wide(l, slot, &o->rsqrt, o->rsqrt_windows, n);
 }
 
-static void norm_needs(struct ss_needs *l, const struct ss_oblivious_plan *p, enum ss_corr_slot slot, size_t rows)
+static void need_relu(struct ss_needs *l, const struct ss_hidden_plan *p, enum ss_corr_slot slot, size_t n)
 {
-    const size_t d = p->shape->d_model;
-    ss_need_product(l, SS_NEED_NORM, slot, (struct ss_ragged){.rows = rows, .cols = d});
-    ss_need_wide(l, slot + 1, &p->rsqrt, p->rsqrt_windows, rows);
-    ss_need_trunc(l, slot + 4, rows, d, SS_RSQRT_BITS + SS_GAIN_BITS, NULL);
+    ss_need_lookup(l, slot, &plan_of(p)->relu, 1, n);
 }
 
-static void attention_needs(struct ss_needs *l, const struct ss_oblivious_plan *p, size_t tokens, size_t past)
+static void need_exp(struct ss_needs *l, const struct ss_hidden_plan *p, size_t n)
 {
-    const struct ss_ragged r = ss_causal(p->shape, tokens, past);
-    const size_t seen = ss_ragged_start(&r, r.rows);
-    size_t pairs;
-    ss_need_attend(l);
-    for (unsigned level = 0; (pairs = ss_tournament_pairs(&r, level)) > 0; level++)
-        ss_need_lookup(l, SS_CORR_relu + level, &p->relu, 1, pairs);
-    ss_need_lookup(l, SS_CORR_exp, &p->exp, 1, seen);
-    ss_need_wide(l, SS_CORR_recip, &ss_wide_value, ss_recip_windows(p, tokens + past), r.rows);
-    ss_need_product(l, SS_NEED_SCALE, SS_CORR_prob, r);
-    ss_need_trunc(l, SS_CORR_prob_trunc, 1, seen, SS_EXP_BITS + SS_RECIP_BITS - p->f, NULL);
+    ss_need_lookup(l, SS_CORR_exp, &plan_of(p)->exp, 1, n);
 }
 
-void ss_oblivious_needs(struct ss_needs *l, const struct ss_oblivious_plan *p, const struct ss_oblivious_bits *bits,
-                        size_t layer, size_t tokens, size_t past, size_t last)
+static void need_recip(struct ss_needs *l, const struct ss_hidden_plan *p, size_t n, size_t positions)
 {
-    const struct ss_shape *s = p->shape;
-    const struct ss_lookup_shape silu = ss_silu_shape(p, bits->silu);
-    l->n = 0;
-    if (layer == s->n_layers) {
-        norm_needs(l, p, SS_CORR_attn_norm, last);
-        return;
-    }
-    norm_needs(l, p, SS_CORR_attn_norm, tokens);
-    ss_need_trunc(l, SS_CORR_qkv, tokens, ss_shape_qkv_rows(s), 0, bits->qkv);
-    attention_needs(l, p, tokens, past);
-    ss_need_trunc(l, SS_CORR_attn_out, tokens, s->d_model, p->f, bits->out);
-    norm_needs(l, p, SS_CORR_ffn_norm, tokens);
-    ss_need_lookup(l, SS_CORR_silu, &silu, 1, tokens * s->d_ff);
-    ss_need_trunc(l, SS_CORR_swiglu, tokens, s->d_ff, bits->silu, bits->up);
-    ss_need_trunc(l, SS_CORR_down, tokens, s->d_model, 0, bits->down);
+    ss_need_wide(l, SS_CORR_recip, &ss_wide_value, ss_recip_windows(plan_of(p), positions), n);
 }
 
-/* 1 where the source keeps the indices of a lookup to itself: that round is not there (and the source's own are in its cost).
- */
-static size_t index_kept(const struct ss_oblivious_plan *p, const struct ss_lookup_shape *s)
+static void need_swiglu(struct ss_needs *l, const struct ss_hidden_plan *p, const struct ss_hidden_bits *bits, size_t rows)
 {
-    return ss_lookup_selects(p->source, s);
+    const struct ss_lookup_shape silu = ss_silu_shape(plan_of(p), bits->silu);
+    ss_need_lookup(l, SS_CORR_silu, &silu, 1, rows * p->shape->d_ff);
 }
 
-static size_t rsqrt_rounds(const struct ss_oblivious_plan *p)
+/* Two of a lookup, one where the source keeps the indices to itself (its own rounds are in its cost). */
+static size_t rounds_of(const struct ss_hidden_plan *p, const struct ss_lookup_shape *s)
 {
-    return ss_wide_rounds(p->rsqrt_windows) - index_kept(p, &p->rsqrt);
+    return 2 - ss_lookup_selects(p->source, s);
 }
 
-/* Online rounds of a layer: a norm opens x, looks up, scales, truncates; attention: qkv, masked qkv, two a level, exp,
-   reciprocal, product, truncation, weights; then the two residual truncations and SwiGLU's three. */
-static int64_t layer_rounds(const struct ss_oblivious_plan *p, size_t tokens, size_t past)
+static size_t wide_rounds(const struct ss_hidden_plan *p, const struct ss_lookup_shape *s, size_t windows)
 {
-    const struct ss_ragged r = ss_causal(p->shape, tokens, past);
-    const size_t norm = 3 + rsqrt_rounds(p), kept = index_kept(p, &p->exp) + index_kept(p, &p->silu);
-    size_t rounds = 2 * norm + 2 + 2 + ss_wide_rounds(ss_recip_windows(p, tokens + past)) + 3 + 2 + 3 - kept;
-    for (unsigned level = 0; ss_tournament_pairs(&r, level) > 0; level++)
-        rounds += 2;
-    return (int64_t)rounds;
+    return ss_wide_rounds(windows) - ss_lookup_selects(p->source, s);
+}
+
+static struct ss_function_rounds rounds(const struct ss_hidden_plan *p, size_t positions)
+{
+    const struct ss_oblivious_plan *o = plan_of(p);
+    return (struct ss_function_rounds){.rsqrt = wide_rounds(p, &o->rsqrt, o->rsqrt_windows),
+                                       .relu = rounds_of(p, &o->relu),
+                                       .exp = rounds_of(p, &o->exp),
+                                       .recip = wide_rounds(p, &ss_wide_value, ss_recip_windows(o, positions)),
+                                       .swiglu = rounds_of(p, &o->silu)};
 }
 
 void ss_oblivious_cost(const struct ss_job *job, struct ss_counters *e)
 {
     struct ss_oblivious_plan p;
-    struct ss_needs l;
-    const struct ss_oblivious_bits none = {.silu = SS_SILU_MOST_BITS};
-    const struct ss_shape *s = job->shape;
-    ss_oblivious_plan(&p, s, job->option);
-    ss_cost_functions(job, e);
-    ss_cost_share_and_reveal(job, e);
-    e->func_relu += (int64_t)(s->n_layers * s->n_heads * (job->tokens * job->past + job->tokens * (job->tokens - 1) / 2));
-    for (size_t layer = 0; layer <= s->n_layers; layer++) {
-        ss_oblivious_needs(&l, &p, &none, layer, job->tokens, job->past, job->all_logits ? job->tokens : 1);
-        ss_needs_cost(&l, p.source, job, layer, e);
-    }
-    e->rounds_online += (int64_t)s->n_layers * layer_rounds(&p, job->tokens, job->past) + 3 + (int64_t)rsqrt_rounds(&p);
+    ss_oblivious_plan(&p, job->shape, job->option);
+    ss_hidden_cost(&p.h, job, e);
 }
+
+/* n values in place. */
+static enum ss_err lookup(struct ss_ctx *c, enum ss_corr_slot slot, const struct ss_table *t, uint64_t *x, size_t n)
+{
+    struct ss_oblivious *v = c->state;
+    const struct ss_lookup_call call = {.tables = t,
+                                        .n_tables = 1,
+                                        .source = v->h.supply.source,
+                                        .source_state = v->h.supply.source_state,
+                                        .corr = &v->h.supply.corr[slot],
+                                        .slot = slot,
+                                        .out = x,
+                                        .x = x,
+                                        .rows = 1,
+                                        .cols = n,
+                                        .x_stride = n,
+                                        .x_bits = v->plan.h.score_bits};
+    return ss_lookup(c, &v->h.messages, &call, 1);
+}
+
+static enum ss_err relu(struct ss_ctx *c, enum ss_corr_slot slot, uint64_t *x, size_t n)
+{
+    struct ss_oblivious *v = c->state;
+    return lookup(c, slot, &v->relu, x, n);
+}
+
+static enum ss_err exp_below_one(struct ss_ctx *c, uint64_t *x, size_t n)
+{
+    struct ss_oblivious *v = c->state;
+    return lookup(c, SS_CORR_exp, &v->exp, x, n);
+}
+
+static enum ss_err rsqrt(struct ss_ctx *c, enum ss_corr_slot slot, uint64_t *out, const uint64_t *x, size_t n)
+{
+    struct ss_oblivious *v = c->state;
+    return ss_wide_eval(c, &v->rsqrt, v->plan.rsqrt_windows, &v->h.supply, slot, &v->h.messages, &v->h.work, out, x, n,
+                        2 * v->plan.h.f);
+}
+
+static enum ss_err recip(struct ss_ctx *c, uint64_t *out, const uint64_t *x, size_t n, size_t positions)
+{
+    struct ss_oblivious *v = c->state;
+    return ss_wide_eval(c, &v->recip, ss_recip_windows(&v->plan, positions), &v->h.supply, SS_CORR_recip, &v->h.messages,
+                        &v->h.work, out, x, n, EXP_BITS);
+}
+
+/* One fused lookup from the untruncated projection. */
+static enum ss_err swiglu(struct ss_ctx *c, struct ss_val *out, const struct ss_val *gate_up)
+{
+    struct ss_oblivious *v = c->state;
+    const size_t d_ff = c->shape->d_ff;
+    const uint64_t *gate = ss_u64(gate_up);
+    const struct ss_lookup_call call = {.tables = &v->silu[v->h.bits.silu - SS_SILU_LEAST_BITS],
+                                        .n_tables = 1,
+                                        .source = v->h.supply.source,
+                                        .source_state = v->h.supply.source_state,
+                                        .corr = &v->h.supply.corr[SS_CORR_silu],
+                                        .slot = SS_CORR_silu,
+                                        .out = ss_u64(out),
+                                        .x = gate,
+                                        .u = gate + d_ff,
+                                        .rows = gate_up->rows,
+                                        .cols = d_ff,
+                                        .x_stride = 2 * d_ff,
+                                        .u_stride = 2 * d_ff,
+                                        .x_bits = gate_up->bits,
+                                        .x_col_bits = gate_up->col_bits};
+    return ss_lookup(c, &v->h.messages, &call, 1);
+}
+
+const struct ss_functions ss_functions_by_table = {
+    .need_rsqrt = need_rsqrt,
+    .need_relu = need_relu,
+    .need_exp = need_exp,
+    .need_recip = need_recip,
+    .need_swiglu = need_swiglu,
+    .rounds = rounds,
+    .layer = ss_oblivious_layer,
+    .rsqrt = rsqrt,
+    .relu = relu,
+    .exp = exp_below_one,
+    .recip = recip,
+    .swiglu = swiglu,
+};

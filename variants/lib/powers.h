@@ -4,22 +4,18 @@
    one mask, however many products it enters (its mask's products are dealt): z^1, z^2, z^3, z^4, z^8 for k = 9.
    Each party sees factors minus uniform masks, and what truncation shows (trunc.h).
 
-   source: where the masks' products come from. The dealer sends P1 8 bytes a product, or the parties make them by OT (Gilboa,
-   CRYPTO 1999). Squares are counted as triples_square, other products as triples_elem. */
+   The dealer sends P1 8 bytes a product of masks, or the parties make them by OT (triples.h). Squares are counted as
+   triples_square, other products as triples_elem. */
 #ifndef SS_POWERS_H
 #define SS_POWERS_H
 
-#include "variants/lib/softspoken.h"
+#include "variants/lib/triples.h"
 #include "variants/lib/trunc.h"
 
 enum { SS_MAX_POWER = 10, SS_MAX_POWER_LEVELS = 4 };
 unsigned ss_power_levels(unsigned k);  /* 0 for k = 1; rounds are twice as many */
 unsigned ss_power_factors(unsigned k); /* powers that are opened */
 
-/* Where elementwise products of masks come from; ot NULL: the dealer. */
-struct ss_triples {
-    struct ss_ot *ot;
-};
 /* Slots: `slot` the products of all levels, slot + 1 .. slot + levels the truncations. */
 size_t ss_powers_words(unsigned k, size_t n);
 SS_CHECKED enum ss_err ss_powers_deal(struct ss_ctx *dealer, struct ss_seeds *seeds, struct ss_buf *scratch, unsigned k,
@@ -32,8 +28,8 @@ SS_CHECKED enum ss_err ss_powers(struct ss_ctx *party, struct ss_corr *corr, enu
                                  uint64_t *z, unsigned k, size_t n, unsigned bits);
 /* Powers made at a level, from 0: 1, 2, 4, ... */
 unsigned ss_powers_at(unsigned k, unsigned level);
-/* Products and openings, without the truncations and rounds. */
-void ss_powers_cost(const struct ss_triples *triples, unsigned k, size_t n, struct ss_counters *e);
+/* Products and openings, without the truncations and online rounds. */
+void ss_powers_cost(bool by_ot, unsigned k, size_t n, struct ss_counters *e);
 
 /* Coefficients of 1, y, ..., y^degree of the polynomial that interpolates f on [lo, hi] at Chebyshev's nodes, for y = x scale:
    near minimax (error within a small factor, Trefethen, Approximation Theory and Practice, ch. 16). */

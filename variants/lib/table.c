@@ -81,6 +81,43 @@ out:
     return err;
 }
 
+/* got, looked up at position `at` of an index noisy by `noise`, against f. */
+static double difference(double got, ss_function f, const void *arg, double at, double noise, const double range[2],
+                         bool relative)
+{
+    double worst = 0;
+    for (int k = -1; k <= 1; k++) {
+        const double x = at + k * noise;
+        if (x < range[0] || x > range[1])
+            continue;
+        const double want = f(x, arg), error = fabs(got - want) / (relative ? fabs(want) : 1);
+        worst = error > worst ? error : worst;
+    }
+    return worst;
+}
+
+enum ss_err ss_table_error(struct ss_ctx *c, double *worst, const struct ss_table *t, ss_function f, const void *arg, double lo,
+                           double hi, bool relative)
+{
+    const struct ss_lookup_shape *s = &t->shape;
+    const size_t n = (size_t)1 << s->n_bits, units = (size_t)2 << s->fine_bits, samples = s->columns == 2 ? SAMPLES : 1;
+    const double h = ldexp(1, -t->step_bits), noise = ldexp(h, -(int)s->fine_bits), range[2] = {lo, hi};
+    uint64_t *entries = malloc(s->columns * n * sizeof *entries);
+    if (!entries)
+        SS_FAIL(SS_ENV, "out of memory for a table of %zu entries", n);
+    enum ss_err err = c->backend->download(c->dev, entries, t->data.entries, s->columns * n * sizeof *entries);
+    for (size_t i = 0; i < n && err == SS_OK; i++)
+        for (size_t k = 0; k < samples; k++) {
+            const size_t unit = s->columns == 2 ? k * (units - 1) / (SAMPLES - 1) : 0;
+            const uint64_t sum = entries[i] + (s->columns == 2 ? entries[n + i] * unit : 0);
+            const double at = t->lo + ((double)i + ldexp((double)unit, -(int)s->fine_bits)) * h;
+            const double e = difference(ldexp((double)(int64_t)sum, -(int)t->value_bits), f, arg, at, noise, range, relative);
+            *worst = e > *worst ? e : *worst;
+        }
+    free(entries);
+    return err;
+}
+
 void ss_table_close(struct ss_ctx *c, struct ss_table *t)
 {
     ss_buf_free(c, &t->buf);

@@ -79,3 +79,13 @@ enum ss_err ss_trunc(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_sl
     return b->trunc_close(party->dev, out, mine, theirs, r + n, r + 2 * n, x->rows, x->cols, keep, x->col_bits, party->role,
                           accumulate);
 }
+
+enum ss_err ss_trunc_bits(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot, struct ss_buf *messages,
+                          uint64_t *x, size_t rows, size_t cols, unsigned m, const uint8_t *col_m)
+{
+    const size_t n = rows * cols;
+    SS_TRY(ss_buf_grow(party, messages, 2 * n * sizeof(uint64_t), SS_TAG_buffers));
+    uint64_t *mine = (uint64_t *)messages->p;
+    const struct ss_val v = {.buf = {.p = x}, .rows = rows, .cols = cols, .bits = party->frac_bits + m, .col_bits = col_m};
+    return ss_trunc(party, &corr[slot], slot, x, &v, false, mine, mine + n);
+}

@@ -30,4 +30,8 @@ SS_CHECKED enum ss_err ss_trunc_receive(struct ss_ctx *party, struct ss_seeds *s
 /* Online: out (+)= x truncated to frac_bits. mine, theirs: room for the two messages, rows x cols words each. */
 SS_CHECKED enum ss_err ss_trunc(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot, uint64_t *out,
                                 const struct ss_val *x, bool accumulate, uint64_t *mine, uint64_t *theirs);
+/* In place: x (rows, cols) loses m + col_m[j] bits by the batch of `slot`; corr: the array of all slots. */
+SS_CHECKED enum ss_err ss_trunc_bits(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot,
+                                     struct ss_buf *messages, uint64_t *x, size_t rows, size_t cols, unsigned m,
+                                     const uint8_t *col_m);
 #endif

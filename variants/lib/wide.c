@@ -6,7 +6,10 @@
 
 #include <math.h>
 
-const struct ss_lookup_shape ss_wide_value = {.n_bits = SS_WIDE_BITS, .fine_bits = 8, .columns = 2};
+/* A slope is a whole number for each fine unit. Where a function is small, a whole number is coarse: with 8 fine bits the
+   rounding of the slope alone gave 1.5e-3 for 1/sqrt(x) at 2^31 and 30 value bits, with 6 it gives 6e-4. Fewer make the index
+   coarse. */
+const struct ss_lookup_shape ss_wide_value = {.n_bits = SS_WIDE_BITS, .fine_bits = 6, .columns = 2};
 const struct ss_lookup_shape ss_wide_below = {.n_bits = SS_WIDE_BITS, .columns = 1};
 
 enum { HIGHEST = 63 - SS_WIDE_BITS };
@@ -64,6 +67,19 @@ enum ss_err ss_wide_open(struct ss_ctx *c, struct ss_wide *w, const struct ss_lo
         t->step_bits = 0; /* the index itself */
         SS_TRY(ss_table_open(c, t, is_below, NULL));
         t->step_bits = step_bits;
+    }
+    return SS_OK;
+}
+
+enum ss_err ss_wide_error(struct ss_ctx *c, double *worst, double *hi, const struct ss_wide *w, size_t windows, ss_function f,
+                          const void *arg, double lo)
+{
+    for (size_t j = 0; j < windows; j++) {
+        const struct ss_table *t = &w->value[j];
+        const double from = j == 0 ? lo : ldexp(SS_WIDE_INDEX - 1, -t->step_bits); /* a flag's index may be one too high */
+        *hi = t->lo + ldexp((double)((1 << t->shape.n_bits) - 1), -t->step_bits);
+        const double to = j + 1 < windows ? ldexp(SS_WIDE_INDEX, -w->value[j + 1].step_bits) : *hi;
+        SS_TRY(ss_table_error(c, worst, t, f, arg, from, to, true));
     }
     return SS_OK;
 }

@@ -2,8 +2,9 @@
    by flags. Windows overlap where both are accurate, so that the noise of an index does no harm.
 
    Window j looks up x >> s_j, s_j = s_0 + 7 j (the last at most 51), and is used where its index is at least 30: a segment is
-   then narrow against x: relative error 2e-4 for 1/x and 1/sqrt(x), and up to 1.4e-3 where the noise of an index meets the low
-   end of a window (tests/test_beaver.c). Flag j is 1 where x lies below window j. */
+   then narrow against x: relative error, with the noise of an index, 5e-4 for 1/sqrt(x) and 1.1e-3 for 1/x, 1e-3
+   where the result has 15 bits (ss_wide_error; table T5.1 of experiments/ot-resolution.ini). Flag j is 1 where x lies below
+   window j. */
 #ifndef SS_WIDE_H
 #define SS_WIDE_H
 
@@ -22,6 +23,10 @@ size_t ss_wide_windows(int first, int top);
  */
 SS_CHECKED enum ss_err ss_wide_open(struct ss_ctx *c, struct ss_wide *w, const struct ss_lookup_shape *shape, int first,
                                     unsigned x_bits, unsigned value_bits, unsigned least_index, ss_function f, const void *arg);
+/* Measurement: the largest relative error (ss_table_error) for x from lo up, over `windows`, each where it may be selected.
+ *Raises worst; *hi: where the last window ends. */
+SS_CHECKED enum ss_err ss_wide_error(struct ss_ctx *c, double *worst, double *hi, const struct ss_wide *w, size_t windows,
+                                     ss_function f, const void *arg, double lo);
 void ss_wide_close(struct ss_ctx *c, struct ss_wide *w);
 
 struct ss_supply; /* needs.h */

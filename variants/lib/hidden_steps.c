@@ -1,10 +1,10 @@
-/* oblivious_steps.c — v3-ot online: norm, rotation, softmax attention, SwiGLU, residual projections. */
-#include "variants/lib/oblivious.h"
+/* hidden_steps.c — v3-ot and v3-mpc online: norm, rotation, softmax attention, SwiGLU, residual projections. */
+#include "variants/lib/hidden.h"
 #include "variants/lib/sharing.h"
 
-enum ss_err ss_oblivious_trunc(struct ss_ctx *c, enum ss_corr_slot slot, struct ss_val *v)
+enum ss_err ss_hidden_trunc(struct ss_ctx *c, enum ss_corr_slot slot, struct ss_val *v)
 {
-    struct ss_oblivious *o = c->state;
+    struct ss_hidden *o = c->state;
     const size_t n = v->rows * v->cols;
     SS_TRY(ss_buf_grow(c, &o->messages, 2 * n * sizeof(uint64_t), SS_TAG_buffers));
     uint64_t *mine = (uint64_t *)o->messages.p;
@@ -14,10 +14,9 @@ enum ss_err ss_oblivious_trunc(struct ss_ctx *c, enum ss_corr_slot slot, struct 
     return SS_OK;
 }
 
-/* Slots of a norm: opening and product; wide function (3); truncation. */
-enum ss_err ss_oblivious_rmsnorm(struct ss_ctx *c, struct ss_val *out, const struct ss_val *x, const float *gain)
+enum ss_err ss_hidden_rmsnorm(struct ss_ctx *c, struct ss_val *out, const struct ss_val *x, const float *gain)
 {
-    struct ss_oblivious *v = c->state;
+    struct ss_hidden *v = c->state;
     const struct ss_backend *b = c->backend;
     const enum ss_corr_slot slot = c->op == SS_OP_ffn_norm ? SS_CORR_ffn_norm : SS_CORR_attn_norm;
     const struct ss_ragged r = {.rows = x->rows, .cols = x->cols};
@@ -26,8 +25,7 @@ enum ss_err ss_oblivious_rmsnorm(struct ss_ctx *c, struct ss_val *out, const str
     SS_TRY(ss_buf_grow(c, &v->rows, 2 * r.rows * sizeof(uint64_t), SS_TAG_shares));
     uint64_t *squares = (uint64_t *)v->rows.p, *scale = squares + r.rows;
     SS_TRY(ss_beaver_squares(c, batch, &v->opened, squares, ss_u64(x), &r));
-    SS_TRY(ss_wide_eval(c, &v->rsqrt, v->plan.rsqrt_windows, &v->supply, slot + 1, &v->messages, &v->room, scale, squares,
-                        r.rows, 2 * c->frac_bits));
+    SS_TRY(v->plan->fn->rsqrt(c, slot + 1, scale, squares, r.rows));
     SS_TRY(ss_beaver_scale_opened(c, batch, &v->opened, &v->messages, ss_u64(out), scale, &r));
     SS_TRY(b->ring_encode(c->dev, (uint64_t *)v->gain.p, gain, r.cols, SS_GAIN_BITS));
     SS_TRY(b->ring_scale_cols(c->dev, ss_u64(out), (const uint64_t *)v->gain.p, r.rows, r.cols));
@@ -35,12 +33,12 @@ enum ss_err ss_oblivious_rmsnorm(struct ss_ctx *c, struct ss_val *out, const str
     out->cols = r.cols;
     out->bits = c->frac_bits + SS_RSQRT_BITS + SS_GAIN_BITS;
     out->col_bits = NULL;
-    return ss_oblivious_trunc(c, slot + 4, out);
+    return ss_hidden_trunc(c, slot + SS_CORR_NORM_SLOTS - 1, out);
 }
 
-enum ss_err ss_oblivious_linear_residual(struct ss_ctx *c, struct ss_val *x, const struct ss_val *in, const struct ss_linear *w)
+enum ss_err ss_hidden_linear_residual(struct ss_ctx *c, struct ss_val *x, const struct ss_val *in, const struct ss_linear *w)
 {
-    struct ss_oblivious *v = c->state;
+    struct ss_hidden *v = c->state;
     const enum ss_corr_slot slot = c->op == SS_OP_down ? SS_CORR_down : SS_CORR_attn_out;
     struct ss_val product = {.buf = v->product};
     SS_TRY(ss_sharing_linear(c, &product, in, w));
@@ -51,9 +49,9 @@ enum ss_err ss_oblivious_linear_residual(struct ss_ctx *c, struct ss_val *x, con
 }
 
 /* Public rotation of the untruncated projection, then one truncation of q, k and v. */
-enum ss_err ss_oblivious_rope(struct ss_ctx *c, struct ss_val *qkv)
+enum ss_err ss_hidden_rope(struct ss_ctx *c, struct ss_val *qkv)
 {
-    struct ss_oblivious *v = c->state;
+    struct ss_hidden *v = c->state;
     const struct ss_backend *b = c->backend;
     const struct ss_shape *s = c->shape;
     const size_t q = s->n_heads * s->d_head, at = c->past * s->d_head;
@@ -63,14 +61,14 @@ enum ss_err ss_oblivious_rope(struct ss_ctx *c, struct ss_val *qkv)
     SS_TRY(b->ring_rope(c->dev, ss_u64(qkv) + q, qkv->rows, qkv->cols, s->n_kv, s->d_head,
                         (const int32_t *)v->k_rotation.p + at, up + q));
     qkv->col_bits = v->bits.qkv;
-    return ss_oblivious_trunc(c, SS_CORR_qkv, qkv);
+    return ss_hidden_trunc(c, SS_CORR_qkv, qkv);
 }
 
 /* max(a, b) = b + relu(a - b), level by level. scores (causal rows) -> most (rows); buffer: 3 x values words. */
 static enum ss_err tournament(struct ss_ctx *c, uint64_t *most, const uint64_t *scores, uint64_t *buffer,
                               const struct ss_ragged *r)
 {
-    struct ss_oblivious *v = c->state;
+    struct ss_hidden *v = c->state;
     const struct ss_backend *b = c->backend;
     const size_t seen = ss_ragged_start(r, r->rows);
     uint64_t *turn[2] = {buffer, buffer + seen}, *diff = buffer + 2 * seen;
@@ -80,19 +78,7 @@ static enum ss_err tournament(struct ss_ctx *c, uint64_t *most, const uint64_t *
         const enum ss_corr_slot slot = SS_CORR_relu + level;
         SS_REQUIRE(level < SS_CORR_MAX_LEVELS);
         SS_TRY(b->tournament_split(c->dev, diff, from, r, level));
-        const struct ss_lookup_call call = {.tables = &v->relu,
-                                            .n_tables = 1,
-                                            .source = v->supply.source,
-                                            .source_state = v->supply.source_state,
-                                            .corr = &v->supply.corr[slot],
-                                            .slot = slot,
-                                            .out = diff,
-                                            .x = diff,
-                                            .rows = 1,
-                                            .cols = pairs,
-                                            .x_stride = pairs,
-                                            .x_bits = v->plan.score_bits};
-        SS_TRY(ss_lookup(c, &v->messages, &call, 1));
+        SS_TRY(v->plan->fn->relu(c, slot, diff, pairs));
         c->counters.func_relu += (int64_t)pairs;
         SS_TRY(b->tournament_join(c->dev, turn[level % 2], from, diff, r, level));
         from = turn[level % 2];
@@ -103,38 +89,25 @@ static enum ss_err tournament(struct ss_ctx *c, uint64_t *most, const uint64_t *
 /* scores -> probabilities at f bits, in place. buffer: 3 x values words; rows: 3 x rows words. */
 static enum ss_err softmax(struct ss_ctx *c, uint64_t *scores, uint64_t *buffer, uint64_t *rows, const struct ss_ragged *r)
 {
-    struct ss_oblivious *v = c->state;
+    struct ss_hidden *v = c->state;
     const struct ss_backend *b = c->backend;
     const size_t seen = ss_ragged_start(r, r->rows);
     uint64_t *most = rows, *sum = rows + r->rows, *inverse = sum + r->rows;
     SS_TRY(tournament(c, most, scores, buffer, r));
     SS_TRY(b->ring_spread(c->dev, buffer, most, r));
     SS_TRY(b->ring_sub(c->dev, scores, scores, buffer, seen));
-    const struct ss_lookup_call call = {.tables = &v->exp,
-                                        .n_tables = 1,
-                                        .source = v->supply.source,
-                                        .source_state = v->supply.source_state,
-                                        .corr = &v->supply.corr[SS_CORR_exp],
-                                        .slot = SS_CORR_exp,
-                                        .out = scores,
-                                        .x = scores,
-                                        .rows = 1,
-                                        .cols = seen,
-                                        .x_stride = seen,
-                                        .x_bits = v->plan.score_bits};
-    SS_TRY(ss_lookup(c, &v->messages, &call, 1));
+    SS_TRY(v->plan->fn->exp(c, scores, seen));
     SS_TRY(b->ring_row_sums(c->dev, sum, scores, r));
-    SS_TRY(ss_wide_eval(c, &v->recip, ss_recip_windows(&v->plan, c->tokens + c->past), &v->supply, SS_CORR_recip, &v->messages,
-                        &v->opened, inverse, sum, r->rows, SS_EXP_BITS));
+    SS_TRY(v->plan->fn->recip(c, inverse, sum, r->rows, c->tokens + c->past));
     SS_TRY(ss_beaver_scale(c, &v->supply.corr[SS_CORR_prob], SS_CORR_prob, &v->messages, scores, scores, inverse, r));
-    struct ss_val p = {.buf = {.p = scores}, .rows = 1, .cols = seen, .bits = SS_EXP_BITS + SS_RECIP_BITS};
-    return ss_oblivious_trunc(c, SS_CORR_prob_trunc, &p);
+    struct ss_val p = {.buf = {.p = scores}, .rows = 1, .cols = seen, .bits = v->plan->exp_bits + v->plan->recip_bits};
+    return ss_hidden_trunc(c, SS_CORR_prob_trunc, &p);
 }
 
 /* out stays at 2f: the output projection's truncation takes both. */
-enum ss_err ss_oblivious_attention(struct ss_ctx *c, struct ss_val *out, const struct ss_val *qkv)
+enum ss_err ss_hidden_attention(struct ss_ctx *c, struct ss_val *out, const struct ss_val *qkv)
 {
-    struct ss_oblivious *v = c->state;
+    struct ss_hidden *v = c->state;
     const struct ss_ragged r = ss_causal(c->shape, c->tokens, c->past);
     const size_t seen = ss_ragged_start(&r, r.rows);
     ss_count_softmax(c);
@@ -151,32 +124,16 @@ enum ss_err ss_oblivious_attention(struct ss_ctx *c, struct ss_val *out, const s
     return SS_OK;
 }
 
-/* silu(gate) up by one fused lookup from the untruncated projection; one truncation follows. */
-enum ss_err ss_oblivious_swiglu(struct ss_ctx *c, struct ss_val *out, const struct ss_val *gate_up)
+/* silu(gate) up from the untruncated projection; one truncation follows. */
+enum ss_err ss_hidden_swiglu(struct ss_ctx *c, struct ss_val *out, const struct ss_val *gate_up)
 {
-    struct ss_oblivious *v = c->state;
+    struct ss_hidden *v = c->state;
     const size_t d_ff = c->shape->d_ff;
-    const uint64_t *gate = ss_u64(gate_up);
     c->counters.func_silu += (int64_t)(gate_up->rows * d_ff);
-    const struct ss_lookup_call call = {.tables = &v->silu[v->bits.silu - SS_SILU_LEAST_BITS],
-                                        .n_tables = 1,
-                                        .source = v->supply.source,
-                                        .source_state = v->supply.source_state,
-                                        .corr = &v->supply.corr[SS_CORR_silu],
-                                        .slot = SS_CORR_silu,
-                                        .out = ss_u64(out),
-                                        .x = gate,
-                                        .u = gate + d_ff,
-                                        .rows = gate_up->rows,
-                                        .cols = d_ff,
-                                        .x_stride = 2 * d_ff,
-                                        .u_stride = 2 * d_ff,
-                                        .x_bits = gate_up->bits,
-                                        .x_col_bits = gate_up->col_bits};
-    SS_TRY(ss_lookup(c, &v->messages, &call, 1));
+    SS_TRY(v->plan->fn->swiglu(c, out, gate_up));
     out->rows = gate_up->rows;
     out->cols = d_ff;
     out->bits = gate_up->bits + v->bits.silu;
     out->col_bits = gate_up->col_bits + d_ff;
-    return ss_oblivious_trunc(c, SS_CORR_swiglu, out);
+    return ss_hidden_trunc(c, SS_CORR_swiglu, out);
 }

@@ -1,0 +1,30 @@
+/* v3_mpc.c — additive shares, nonlinear steps by Beaver triples, polynomials and comparisons (protocols.md 7). */
+#include "variants/lib/mpc.h"
+#include "variants/lib/sharing.h"
+
+extern const struct ss_variant ss_variant_v3_mpc;
+const struct ss_variant ss_variant_v3_mpc = {
+    .name = "v3-mpc",
+    .claim = "neither party learns anything about the input or any hidden state (semi-honest); P0 alone learns the logits",
+    .reveals = "nothing beyond shapes and the number of tokens",
+    .trust = "P0 and P1 do not collude; the dealer, which deals truncation, comparisons, matrix and (source=dealer) "
+             "elementwise triples, colludes with neither",
+    .options = ss_mpc_options,
+    .parties = 2,
+    .dealer = true,
+    .weights = SS_WEIGHTS_RING,
+    .value = SS_U64,
+    .open = ss_mpc_open,
+    .close = ss_mpc_close,
+    .prepare = ss_hidden_offline,
+    .deal = ss_hidden_offline,
+    .share = ss_sharing_share,
+    .rmsnorm = ss_hidden_rmsnorm,
+    .linear = ss_sharing_linear,
+    .linear_residual = ss_hidden_linear_residual,
+    .rope = ss_hidden_rope,
+    .attention = ss_hidden_attention,
+    .swiglu = ss_hidden_swiglu,
+    .reveal = ss_sharing_reveal,
+    .cost = ss_mpc_cost,
+};
