@@ -125,14 +125,14 @@ cuda-objects:
 plots: all
 	build/shardscale report --plots
 
-# Throughput of the heavy operations, never asserted: a program per file of tests/bench; the .cu files make one, bench-cuda,
-# which first checks every operation against host loops.
-BENCHES := $(patsubst tests/bench/%.c,$B/bench-%,$(wildcard tests/bench/*.c)) $(if $(CU),$B/bench-cuda $B/bench-cuda-lookup)
+# Throughput of the heavy operations, never asserted: a program per file of tests/bench; the .cu files make bench-cuda,
+# which first checks every operation against host loops, and one each for lookups and comparisons.
+BENCHES := $(patsubst tests/bench/%.c,$B/bench-%,$(wildcard tests/bench/*.c)) $(if $(CU),$B/bench-cuda $B/bench-cuda-lookup $B/bench-cuda-compare)
 .SECONDARY: $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
-$B/bench-cuda: $(patsubst %.cu,$B/%.cu.o,$(filter-out %lookup.cu,$(wildcard tests/bench/*.cu))) $(filter-out $B/harness/main.o,$(OBJ))
+$B/bench-cuda: $(patsubst %.cu,$B/%.cu.o,$(filter-out %lookup.cu %compare.cu,$(wildcard tests/bench/*.cu))) $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)
 	$Qg++ $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CUDA_LIBS)
-$B/bench-cuda-lookup: $B/tests/bench/cuda_lookup.cu.o $(filter-out $B/harness/main.o,$(OBJ))
+$B/bench-cuda-lookup $B/bench-cuda-compare: $B/bench-cuda-%: $B/tests/bench/cuda_%.cu.o $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)
 	$Qg++ $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CUDA_LIBS)
 $B/bench-%: $B/tests/bench/%.o $(filter-out $B/harness/main.o,$(OBJ))
