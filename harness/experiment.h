@@ -4,7 +4,8 @@
    [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells
    [options]    VARIANT.KEY = value                               a variant's options, else the variant's standard
    [effort]     warmup, reps_min, reps_max, target, max_seconds, resident_gb (weights that may stay in memory; what is more is
-                made again layer by layer, in time that is booked apart)
+                made again layer by layer, in time that is booked apart); repeats: fresh processes a cell is measured in, 1
+                where it is not given
    [profile.smoke|cpu|gpu] any key of [axes] and [effort]         overrides for that profile
    [table.ID]   title, columns (names of columns.h), note         one row per cell
    [figure.ID]  title, kind (plots/KIND.gp), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note

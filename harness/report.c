@@ -8,6 +8,7 @@
 
 #include "harness/columns.h"
 #include "harness/config.h"
+#include "harness/samples.h"
 #include "harness/store.h"
 
 /* ---- views */
@@ -227,6 +228,10 @@ enum ss_err ss_report_table(struct ss_table *t, const struct ss_view *v, const s
             struct ss_value value;
             char exact[700], human[700];
             ss_column_value(&value, &column[i], v->row[r]);
+            if (strcmp(column[i].name, "rank") == 0) {
+                SS_TRY(ss_rank(value.text, sizeof value.text, v->row, v->n, r, offsetof(struct ss_pass, online_ns)));
+                value.present = *value.text != '\0';
+            }
             ss_value_exact(exact, sizeof exact, &column[i], &value);
             ss_value_human(human, sizeof human, &column[i], &value);
             ss_table_set(t, i, exact, human);

@@ -8,8 +8,11 @@
 
 #include "harness/store.h"
 
-/* Root attributes by which a file is recognised. The version rises with every change of layout. */
+/* Root attributes by which a file is recognised: one cell in /env, /config and /cell, or many, each in /<id>/env, ... The
+   version rises with every change of layout. Version 1 has /cell/process since cells are repeated; without it, all repetitions
+   ran in one process. */
 #define SS_STORE_FORMAT "shardscale cell"
+#define SS_STORE_MANY "shardscale cells"
 enum { SS_STORE_VERSION = 1 };
 
 enum { SS_STORE_TIMES = 9, SS_STORE_SHAPE = 8, SS_STORE_ERRORS = 4 };
@@ -23,6 +26,7 @@ struct ss_field {
 extern const struct ss_field ss_store_times[SS_STORE_TIMES];
 extern const struct ss_field ss_store_shape[SS_STORE_SHAPE];   /* size_t of struct ss_shape */
 extern const struct ss_field ss_store_errors[SS_STORE_ERRORS]; /* double of struct ss_distance */
+extern const struct ss_name ss_store_process;                  /* ss_pass.process */
 /* "time_wall" -> "first_wall": the same of the first pass. */
 void ss_store_first_name(char out[32], const char *name);
 
@@ -31,6 +35,7 @@ void ss_store_first_name(char out[32], const char *name);
    at its end. */
 struct ss_out {
     hid_t file, text; /* text: variable-length UTF-8 */
+    hid_t at;         /* file, or the group of one of many cells: names begin there */
     bool ok;
 };
 /* Memory grows in steps of `step` bytes. */

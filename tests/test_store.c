@@ -57,6 +57,9 @@ static void fill(struct ss_result *r, uint64_t seed, size_t reps, size_t layers)
         for (size_t i = 0; i < sizeof(struct ss_pass) / sizeof *word; i++)
             word[i] = (uint64_t)next++ << 20;
     }
+    for (size_t k = 0; k < reps; k++)
+        r->pass[k].process = (int64_t)k / 3; /* three repetitions in each fresh process */
+    r->first.process = 0;
     r->first.energy_mj = -1;
     r->has_first = true;
     for (int i = 0; i < SS_N_COUNTERS; i++) {
