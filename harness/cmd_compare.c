@@ -10,9 +10,9 @@
 static const char usage[] =
     "shardscale compare A B [flags]   (-o table, csv or json)\n\n"
     "Two sets of results, each a results folder, a merged file or a cell's .h5: time of B over time of A, cell by cell, with\n"
-    "a 95% bootstrap interval. B is FASTER or SLOWER if the interval does not hold 1 and the ratio is more than 1% from it,\n"
-    "else SAME: no difference was found, and one outside of the interval would have been. Samples are the medians of\n"
-    "fresh processes from 6 on (run --repeats 6), else repetitions; fewer than 6 are too few.\n"
+    "a 95% bootstrap interval. B is FASTER or SLOWER if the whole interval is more than 1% from 1, else SAME: no difference\n"
+    "was found, only what lies outside of the interval is ruled out. Samples are the medians of fresh processes from 6 on\n"
+    "(run --repeats 6), else repetitions; fewer than 6 are too few.\n"
     "Exit status 4: counters differ; 3: --fail-on.";
 
 struct compare_flags {

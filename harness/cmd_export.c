@@ -71,6 +71,17 @@ static json_t *pairs_json(const struct ss_pairs *p)
     return out;
 }
 
+/* Every repetition, in the order of measuring. */
+static json_t *samples_json(const struct ss_result *r)
+{
+    json_t *online = json_array(), *process = json_array();
+    for (size_t i = 0; i < r->reps; i++) {
+        json_array_append_new(online, json_integer((json_int_t)r->pass[i].online_ns));
+        json_array_append_new(process, json_integer(r->pass[i].process));
+    }
+    return json_pack("{s:o, s:o}", "online_ns", online, "process", process);
+}
+
 static json_t *cell_json(const struct ss_result *r, const struct ss_column *column, size_t n)
 {
     json_t *out = json_object(), *expected = json_object();
@@ -82,6 +93,7 @@ static json_t *cell_json(const struct ss_result *r, const struct ss_column *colu
     for (int i = 0; i < SS_N_COUNTERS; i++)
         json_object_set_new(expected, ss_counter_names[i].name,
                             r->status == SS_MEASURED ? json_integer(ss_counters_values(&r->expected)[i]) : json_null());
+    json_object_set_new(out, "samples", samples_json(r));
     json_object_set_new(out, "reference", json_boolean(r->cell.reference));
     json_object_set_new(out, "expected", expected);
     json_object_set_new(out, "config", pairs_json(&r->config));

@@ -70,9 +70,9 @@ static enum ss_order order_of(const struct ss_estimate *ratio)
         return SS_ORDER_NO_TIME;
     if (!ratio->has_interval)
         return SS_ORDER_TOO_FEW;
-    if (ratio->low > 1 && ratio->value > 1 + SS_MARGIN)
+    if (ratio->low > 1 + SS_MARGIN)
         return SS_ORDER_SLOWER;
-    return ratio->high < 1 && ratio->value < 1 / (1 + SS_MARGIN) ? SS_ORDER_FASTER : SS_ORDER_SAME;
+    return ratio->high < 1 / (1 + SS_MARGIN) ? SS_ORDER_FASTER : SS_ORDER_SAME;
 }
 
 enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b, size_t offset)

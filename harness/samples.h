@@ -27,8 +27,8 @@ void ss_samples_of(struct ss_samples *s, const struct ss_result *r, size_t offse
 void ss_samples_free(struct ss_samples *s);
 
 /* Which of two times is longer. The rule: with fewer than SS_STATS_MIN samples on a side nothing is said. Else a difference is
-   claimed only if the bootstrap interval of the ratio of medians does not hold 1 and the ratio itself is further than
-   SS_MARGIN from 1 — the sampler stops when it knows a median to 1%, so less is not a finding. */
+   claimed only if the whole 95% bootstrap interval of the ratio of medians lies more than SS_MARGIN from 1: the sampler stops
+   when it knows a median to 1%, so less is not a finding. With SAME, what is ruled out is what lies outside of the interval. */
 enum ss_order {
     SS_ORDER_SAME,
     SS_ORDER_FASTER,
