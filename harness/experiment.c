@@ -19,7 +19,7 @@ static const char *const experiment_keys[] = {"title", "section", "question", NU
 static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", NULL};
 static const char *const effort_keys[] = {"warmup",      "reps_min",    "reps_max", "target",
                                           "max_seconds", "resident_gb", "repeats",  NULL};
-static const char *const table_keys[] = {"title", "columns", "note", NULL};
+static const char *const table_keys[] = {"title", "columns", "note", "fit", "exponent", "predict", NULL};
 static const char *const figure_keys[] = {"title", "kind", "x", "y", "series", "xlabel", "ylabel", "log", "note", NULL};
 
 struct known { /* "section.key" of everything that may stand in this file */
@@ -277,7 +277,13 @@ static enum ss_err read_table(struct ss_table_spec *t, const struct ss_ini *ini,
     snprintf(t->id, sizeof t->id, "%s", strchr(section, '.') + 1);
     SS_TRY(copy_text(t->title, sizeof t->title, ini, section, "title", true));
     SS_TRY(copy_text(t->columns, sizeof t->columns, ini, section, "columns", true));
-    return copy_text(t->note, sizeof t->note, ini, section, "note", false);
+    SS_TRY(copy_text(t->note, sizeof t->note, ini, section, "note", false));
+    SS_TRY(copy_text(t->fit, sizeof t->fit, ini, section, "fit", false));
+    SS_TRY(copy_text(t->exponent, sizeof t->exponent, ini, section, "exponent", *t->fit != '\0'));
+    const char *predict = ss_ini_get(ini, section, "predict");
+    if (!*t->fit && (*t->exponent || predict))
+        SS_FAIL(SS_USAGE, "%s: [%s] exponent and predict need fit = COLUMN", ini->path, section);
+    return predict ? ss_parse_real(&t->predict, predict, 1e-9, 1e18, "predict") : SS_OK;
 }
 
 static enum ss_err read_figure(struct ss_figure_spec *f, const struct ss_ini *ini, const char *section)

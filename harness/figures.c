@@ -2,6 +2,8 @@
 
    bars   x columns become groups, `series` the bars of a group: label, then value low high of each series
    lines  one block per series: x value low high
+   fit    lines with the power law of each series (stats.h): after its block one of x value low high along the law, with the 95%
+          prediction band; the series must be variants
    stack  one bar per cell, labelled by x (and variant), its parts the columns of y: label, then one value each
    Values that were not measured are "?", gnuplot's missing datum. */
 #include <ctype.h>
@@ -13,6 +15,7 @@
 #include "harness/columns.h"
 #include "harness/config.h"
 #include "harness/report.h"
+#include "harness/stats.h"
 
 enum { MAX_SERIES = 12, MAX_Y = 12 };
 
@@ -75,7 +78,8 @@ static bool value_of(const struct figure *f, const struct ss_result *r, size_t s
             return false;
     }
     ss_column_value(value, &f->y[f->by_series ? 0 : f->y_of[s]], r);
-    bool log_line = strcmp(f->spec->kind, "lines") == 0 && strchr(f->spec->log, 'y');
+    bool line = strcmp(f->spec->kind, "lines") == 0 || strcmp(f->spec->kind, "fit") == 0;
+    bool log_line = line && strchr(f->spec->log, 'y');
     return value->present && !(log_line && value->real <= 0);
 }
 
@@ -211,6 +215,28 @@ static int by_x(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* 33 points of the law in equal steps of ln x; none where there are too few points for a law. */
+static void add_law(struct ss_text *out, const struct point *p, size_t n)
+{
+    enum { STEPS = 32 };
+    struct ss_fit fit;
+    double *x = malloc(2 * (n + 1) * sizeof *x);
+    SS_REQUIRE(x);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = p[i].x;
+        x[n + i] = p[i].y.real;
+    }
+    bool fitted = ss_fit_power(&fit, x, x + n, n);
+    ss_text_add(out, "\n\n# law\n%s", fitted ? "" : "? ? ? ?\n");
+    for (int i = 0; fitted && i <= STEPS; i++) {
+        struct ss_estimate e;
+        double at = fit.min_x * pow(fit.max_x / fit.min_x, (double)i / STEPS);
+        ss_fit_predict(&e, &fit, at);
+        ss_text_add(out, "%.9g %.9g %.9g %.9g\n", at, e.value, e.low, e.high);
+    }
+    free(x);
+}
+
 static size_t lines_data(struct ss_text *out, const struct figure *f)
 {
     struct point *p = malloc((f->v->n + 1) * sizeof *p);
@@ -232,6 +258,8 @@ static size_t lines_data(struct ss_text *out, const struct figure *f)
             ss_text_add(out, "\n");
         }
         drawn += n;
+        if (strcmp(f->spec->kind, "fit") == 0)
+            add_law(out, p, n);
     }
     free(p);
     return drawn;
@@ -263,12 +291,12 @@ static enum ss_err figure_data(struct ss_text *out, size_t *drawn, const struct 
     header(out, f);
     if (strcmp(f->spec->kind, "bars") == 0)
         *drawn = bars_data(out, f);
-    else if (strcmp(f->spec->kind, "lines") == 0)
+    else if (strcmp(f->spec->kind, "lines") == 0 || strcmp(f->spec->kind, "fit") == 0)
         *drawn = lines_data(out, f);
     else if (strcmp(f->spec->kind, "stack") == 0)
         *drawn = stack_data(out, f);
     else
-        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines or stack", f->v->e.name, f->spec->id,
+        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines, fit or stack", f->v->e.name, f->spec->id,
                 f->spec->kind);
     return SS_OK;
 }
