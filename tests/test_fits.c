@@ -161,6 +161,11 @@ Test(fits, a_figure_has_the_law_and_its_band_behind_the_points)
     cr_expect_eq(laws, 3, "one of each variant");
     cr_expect_eq(lines, 33);
     cr_expect_float_eq(last, 8192, 1);
+    ss_text_free(&absent);
+    v = view(WIDTHS - 1);
+    cr_assert_eq(ss_figure_data(&out, &absent, &drawable, &v, &f), SS_OK);
+    cr_expect_not(drawable, "four widths have no law");
+    cr_expect_str_eq(ss_text_str(&absent), "plain, v2, v3");
     ss_text_free(&out);
     ss_text_free(&absent);
 }
