@@ -113,6 +113,8 @@ static enum ss_err compare_time(struct ss_comparison *c, const struct ss_result 
         c->slower++;
         c->worst = r.ratio.value > c->worst ? r.ratio.value : c->worst;
     }
+    bool allows = r.order == SS_ORDER_TOO_FEW || r.ratio.high > 1 + slower_by;
+    c->hidden += r.order != SS_ORDER_SLOWER && r.order != SS_ORDER_NO_TIME && allows;
     ss_table_row(t);
     ss_table_set(t, MODEL, a->cell.model, NULL);
     ss_table_set(t, VARIANT, a->cell.variant, NULL);

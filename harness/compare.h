@@ -23,6 +23,7 @@ struct ss_comparison {
     size_t count[SS_N_ORDERS];
     size_t slower;                         /* verdict SLOWER, and by more than slower_by */
     double worst;                          /* largest ratio among those */
+    size_t hidden;                         /* not SLOWER, and yet the interval (or its lack) allows slower_by */
     size_t n_differ;                       /* pairs whose counters differ */
     char differ[320];                      /* "doc-7b v2 8 tokens: bytes_online_p0_p1 is 12 in A and 13 in B", of the first */
     struct ss_text only_a, only_b, failed; /* labels, one a line: cells of one set, pairs without two measurements */

@@ -4,10 +4,12 @@
 
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness/cli.h"
@@ -308,6 +310,37 @@ Test(comparing, one_byte_more_exits_4_and_is_named)
     cr_assert_eq(run(ss_cmd_compare, "compare -q @/b @/b"), SS_OK);
 }
 
+/* What the program measured itself, in fresh processes of two folders that take turns. Times are not asserted: a test machine
+   has other work. */
+Test(comparing, real_runs_count_the_same_until_one_byte_drifts)
+{
+    const char *binary = getenv("SHARDSCALE");
+    char command[512], path[PATH_MAX];
+    if (!binary)
+        cr_skip("SHARDSCALE is not set: make tests sets it");
+    for (int k = 1; k <= 6; k++)
+        for (int set = 0; set < 2; set++) {
+            snprintf(command, sizeof command,
+                     "'%s' run latency --profile smoke -E 'model==tiny-lm && variant==v2' -q --repeats %d --results '%s/%s' "
+                     ">/dev/null",
+                     binary, k, dir, set ? "b" : "a");
+            cr_assert_eq(system(command), 0);
+        }
+    cr_assert_eq(run(ss_cmd_compare, "compare -q @/a @/b"), SS_OK, "%s", ss_last_error());
+    cr_expect(strstr(out, "| 6 | 6 | fresh processes |"), "%s", out);
+    fprintf(stderr, "%s", out);
+    struct ss_set b = {0};
+    snprintf(path, sizeof path, "%s/b", dir);
+    cr_assert_eq(ss_store_read_all(&b.cells, &b.n, path), SS_OK);
+    cr_assert_eq(b.n, 2);
+    size_t at = b.cells[0].cell.reference ? 1 : 0;
+    b.cells[at].counters.bytes_online_p1_p0++;
+    cr_assert_eq(ss_store_write(path, &b.cells[at]), SS_OK);
+    ss_set_free(&b);
+    snprintf(command, sizeof command, "'%s' compare -q '%s/a' '%s/b' >/dev/null 2>&1", binary, dir, dir);
+    cr_assert_eq(WEXITSTATUS(system(command)), 4);
+}
+
 Test(comparing, sets_that_do_not_overlap_are_named)
 {
     char notes[128];
@@ -321,6 +354,7 @@ Test(comparing, sets_that_do_not_overlap_are_named)
     fflush(stderr);
     struct ss_text text = {0};
     cr_assert_eq(ss_text_read(&text, notes), SS_OK);
+    cr_expect(strstr(text.p, "1 times do not rule out that B is slower by 5 %"), "%s", text.p);
     cr_expect(strstr(text.p, "only in A: tiny-lm plain 8 tokens") && strstr(text.p, "only in B: tiny-lm v3 8 tokens"), "%s",
               text.p);
     ss_text_free(&text);
