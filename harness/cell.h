@@ -61,7 +61,8 @@ struct ss_result {
 };
 void ss_result_free(struct ss_result *r);
 size_t ss_result_processes(const struct ss_result *r); /* fresh processes that its repetitions ran in */
-/* Adds the repetitions of `more`, measured by one more fresh process, to r. SS_COUNTS: its counters are not those of r. */
+/* Adds the repetitions of `more`, measured by one more fresh process, to r, whose error and peaks stay. SS_COUNTS: its counters
+   are not those of r. */
 SS_CHECKED enum ss_err ss_result_append(struct ss_result *r, const struct ss_result *more);
 void ss_cell_identify(struct ss_cell *c); /* fills id */
 /* Runs the cell in this process: session, warm-up, repetitions until stop, distance to ref_logits (may be NULL). r is filled in

@@ -336,6 +336,57 @@ Test(sweeping, fresh_processes_take_turns_and_are_added_to_what_is_there)
     cr_assert_eq(processes_of("v2", &more, &same), 2);
 }
 
+/* Rewrites the stored v2 cell with one more byte. */
+static void drift(void)
+{
+    struct ss_result *all;
+    size_t n;
+    cr_assert_eq(ss_store_read_all(&all, &n, dir), SS_OK);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(all[i].cell.variant, "v2") == 0) {
+            all[i].counters.bytes_online_p0_p1++;
+            cr_assert_eq(ss_store_write(dir, &all[i]), SS_OK);
+        }
+        ss_result_free(&all[i]);
+    }
+    free(all);
+}
+
+Test(sweeping, processes_that_count_differently_fail_the_cell)
+{
+    cr_assert_eq(sweep(""), 0, "%s", out);
+    drift();
+    cr_assert_eq(sweep("--repeats 2"), 4, "%s", out);
+    cr_assert_not_null(strstr(out, "in one process and"), "%s", out);
+    cr_assert_not_null(strstr(out, "3 measured, 0 skipped, 1 failed"), "%s", out);
+}
+
+/* A home without the checkpoint's weights: every further process fails. */
+Test(sweeping, a_later_process_that_fails_leaves_what_is_stored)
+{
+    char command[1024], home[80];
+    size_t reps, more;
+    uint64_t first, same;
+    cr_assert_eq(sweep(""), 0, "%s", out);
+    cr_assert_eq(processes_of("v2", &reps, &first), 1);
+    snprintf(home, sizeof home, "%s/home", dir);
+    snprintf(command, sizeof command,
+             "mkdir -p '%s/tests/data/tiny-lm' && ln -s '%s/experiments' '%s/experiments' && "
+             "cp '%s/tests/data/tiny-lm/config.json' '%s/tests/data/tiny-lm/'",
+             home, ss_home(), home, ss_home(), home);
+    cr_assert_eq(system(command), 0);
+    char *real = strdup(ss_home());
+    setenv("SHARDSCALE_HOME", home, 1);
+    cr_assert_eq(sweep("--repeats 2"), 2, "%s", out);
+    setenv("SHARDSCALE_HOME", real, 1);
+    free(real);
+    cr_expect_not_null(strstr(out, "process 2 of 2  failed"), "%s", out);
+    cr_expect_eq(processes_of("v2", &more, &same), 1);
+    cr_expect(more == reps && same == first);
+    cr_assert_eq(sweep("--repeats 2"), 0, "%s", out);
+    cr_expect_eq(processes_of("v2", &more, &same), 2);
+}
+
 Test(sweeping, a_repeated_sweep_that_is_killed_continues)
 {
     size_t reps;
