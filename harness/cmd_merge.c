@@ -19,6 +19,7 @@ static enum ss_err add(struct ss_set *all, struct ss_set *s)
             if (strcmp(all->cells[k].cell.id, s->cells[i].cell.id) == 0)
                 SS_FAIL(SS_USAGE, "%s: cell %s is in an earlier source, too; merge each cell once (-E chooses)", s->name,
                         s->cells[i].cell.id);
+    SS_REQUIRE(s->n > 0); /* ss_set_open refuses an empty set */
     struct ss_result *grown = realloc(all->cells, (all->n + s->n) * sizeof *grown);
     SS_REQUIRE(grown);
     memcpy(grown + all->n, s->cells, s->n * sizeof *grown);

@@ -94,6 +94,7 @@ static void add_row(struct ss_table *t, const struct ss_series *s, const struct 
 {
     char text[160];
     struct ss_fit f;
+    SS_REQUIRE(y->unit); /* found by ss_column_find */
     bool unit = *y->unit && !strstr(y->header, y->unit) && strcmp(y->unit, "B") != 0;
     ss_table_row(t);
     snprintf(text, sizeof text, unit ? "%s (%s)" : "%s", y->header, y->unit);
@@ -143,7 +144,7 @@ static enum ss_err find_columns(struct ss_column *x, struct ss_column *y, size_t
 
 enum ss_err ss_fits_table(struct ss_table *t, const struct ss_view *v, const struct ss_table_spec *spec)
 {
-    struct ss_column x, y[MAX_Y];
+    struct ss_column x, y[MAX_Y] = {0};
     char claims[sizeof spec->exponent], *claimed[MAX_Y];
     size_t n;
     *t = (struct ss_table){0};

@@ -200,8 +200,10 @@ static void get_process(struct in *in, hid_t group, struct ss_result *r)
     if (in->bad || H5Lexists(group, ss_store_process.name, H5P_DEFAULT) <= 0)
         return;
     int64_t *process = calloc(r->reps + 1, sizeof *process);
-    if (!process)
+    if (!process) {
         complain(in, "no memory for %zu repetitions", r->reps);
+        return;
+    }
     get_array(in, group, ss_store_process.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, &dim, process);
     for (size_t k = 0; k < r->reps && !in->bad; k++) {
         int64_t before = k > 0 ? process[k - 1] : 0;
