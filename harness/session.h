@@ -34,6 +34,7 @@ struct ss_pass {              /* of one pass, nanoseconds */
     uint64_t op_ns[SS_N_OPS]; /* P0's view */
     int64_t energy_mj;        /* GPU energy over the pass and clock at its end: set by bench.c, -1 if unknown */
     int64_t sm_clock_mhz;
+    int64_t process; /* of a repeated cell: the fresh process it ran in, counted from 0 */
 };
 
 struct ss_session;

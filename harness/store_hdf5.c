@@ -17,6 +17,7 @@ const struct ss_field ss_store_times[SS_STORE_TIMES] = {
     {"energy", "mJ", "GPU energy over the pass, -1 if unknown", offsetof(struct ss_pass, energy_mj), true},
     {"sm_clock", "MHz", "GPU SM clock at the end of the pass, -1 if unknown", offsetof(struct ss_pass, sm_clock_mhz), true},
 };
+const struct ss_name ss_store_process = {"process", "1", "fresh process that the repetition ran in"};
 const struct ss_field ss_store_shape[SS_STORE_SHAPE] = {
     {"d_model", "1", "model width", offsetof(struct ss_shape, d_model), true},
     {"d_ff", "1", "FFN width", offsetof(struct ss_shape, d_ff), true},
@@ -89,6 +90,7 @@ void ss_out_open(struct ss_out *o, size_t step)
     if (o->ok)
         o->file = H5Fcreate("memory", H5F_ACC_TRUNC, create, access);
     check(o, o->file >= 0);
+    o->at = o->file;
     H5Pclose(access);
     H5Pclose(create);
 }
@@ -119,7 +121,7 @@ hid_t ss_put_group(struct ss_out *o, const char *name)
     if (!o->ok)
         return H5I_INVALID_HID;
     hid_t create = ordered(H5P_GROUP_CREATE);
-    hid_t group = H5Gcreate2(o->file, name, H5P_DEFAULT, create, H5P_DEFAULT);
+    hid_t group = H5Gcreate2(o->at, name, H5P_DEFAULT, create, H5P_DEFAULT);
     H5Pclose(create);
     check(o, group >= 0);
     return group;

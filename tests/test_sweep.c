@@ -213,7 +213,7 @@ static int sweep(const char *more)
 }
 
 /* Starts the same sweep and leaves it running. */
-static pid_t start_sweep(void)
+static pid_t start_sweep(const char *repeats)
 {
     const char *path = binary();
     pid_t pid = fork();
@@ -221,7 +221,8 @@ static pid_t start_sweep(void)
         int null = open("/dev/null", O_RDWR);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
-        execl(path, path, "run", "latency", "--profile", "smoke", "-E", "model==tiny-lm", "--results", dir, (char *)NULL);
+        execl(path, path, "run", "latency", "--profile", "smoke", "-E", "model==tiny-lm", "--results", dir, "--repeats",
+              repeats, (char *)NULL);
         _exit(127);
     }
     cr_assert(pid > 0);
@@ -292,10 +293,124 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
     ss_plan_free(&p);
 }
 
+/* Fresh processes and repetitions that the stored cell of a variant has. */
+static size_t processes_of(const char *variant, size_t *reps, uint64_t *first_ns)
+{
+    struct ss_plan p = plan_of("latency", "smoke");
+    size_t processes = 0;
+    for (size_t i = 0; i < p.n; i++) {
+        char path[512];
+        struct ss_result r;
+        if (strcmp(p.v[i].cell.variant, variant) != 0 || p.v[i].cell.reference || strcmp(p.v[i].cell.model, "tiny-lm") != 0)
+            continue;
+        ss_store_path(path, sizeof path, dir, &p.v[i].cell);
+        cr_assert_eq(ss_store_read(&r, path), SS_OK);
+        processes = ss_result_processes(&r);
+        *reps = r.reps;
+        *first_ns = r.pass[0].wall_ns;
+        ss_result_free(&r);
+    }
+    ss_plan_free(&p);
+    return processes;
+}
+
+Test(sweeping, fresh_processes_take_turns_and_are_added_to_what_is_there)
+{
+    size_t reps, more;
+    uint64_t first, same;
+    cr_assert_eq(sweep(""), 0, "%s", out);
+    cr_assert_eq(processes_of("v2", &reps, &first), 1);
+    cr_assert_eq(sweep("--repeats 3"), 0, "%s", out);
+    static const char *const order[] = {
+        "[1/6] tiny-lm plain 8 tokens, process 2 of 3", "[2/6] tiny-lm v2 8 tokens, process 2 of 3",
+        "[3/6] tiny-lm v3 8 tokens, process 2 of 3", "[4/6] tiny-lm plain 8 tokens, process 3 of 3", "[6/6] tiny-lm v3"};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        cr_expect_not_null(strstr(out, order[i]), "'%s' is not in: %s", order[i], out);
+    cr_assert_eq(processes_of("v2", &more, &same), 3);
+    cr_expect_geq(more, reps + 4);
+    cr_expect_eq(same, first, "what the first process measured stays");
+    cr_assert_eq(sweep("--repeats 3"), 0, "%s", out);
+    cr_assert_not_null(strstr(out, "0 new, 4 already there"), "%s", out);
+    cr_assert_eq(sweep("--repeats 2 --rerun all"), 0, "%s", out);
+    cr_assert_not_null(strstr(out, "[1/7] tiny-lm reference"), "%s", out);
+    cr_assert_eq(processes_of("v2", &more, &same), 2);
+}
+
+/* Rewrites the stored v2 cell with one more byte. */
+static void drift(void)
+{
+    struct ss_result *all;
+    size_t n;
+    cr_assert_eq(ss_store_read_all(&all, &n, dir), SS_OK);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(all[i].cell.variant, "v2") == 0) {
+            all[i].counters.bytes_online_p0_p1++;
+            cr_assert_eq(ss_store_write(dir, &all[i]), SS_OK);
+        }
+        ss_result_free(&all[i]);
+    }
+    free(all);
+}
+
+Test(sweeping, processes_that_count_differently_fail_the_cell)
+{
+    cr_assert_eq(sweep(""), 0, "%s", out);
+    drift();
+    cr_assert_eq(sweep("--repeats 2"), 4, "%s", out);
+    cr_assert_not_null(strstr(out, "in one process and"), "%s", out);
+    cr_assert_not_null(strstr(out, "3 measured, 0 skipped, 1 failed"), "%s", out);
+}
+
+/* A home without the checkpoint's weights: every further process fails. */
+Test(sweeping, a_later_process_that_fails_leaves_what_is_stored)
+{
+    char command[1024], home[80];
+    size_t reps, more;
+    uint64_t first, same;
+    cr_assert_eq(sweep(""), 0, "%s", out);
+    cr_assert_eq(processes_of("v2", &reps, &first), 1);
+    snprintf(home, sizeof home, "%s/home", dir);
+    snprintf(command, sizeof command,
+             "mkdir -p '%s/tests/data/tiny-lm' && ln -s '%s/experiments' '%s/experiments' && "
+             "cp '%s/tests/data/tiny-lm/config.json' '%s/tests/data/tiny-lm/'",
+             home, ss_home(), home, ss_home(), home);
+    cr_assert_eq(system(command), 0);
+    char *real = strdup(ss_home());
+    setenv("SHARDSCALE_HOME", home, 1);
+    cr_assert_eq(sweep("--repeats 2"), 2, "%s", out);
+    setenv("SHARDSCALE_HOME", real, 1);
+    free(real);
+    cr_expect_not_null(strstr(out, "process 2 of 2  failed"), "%s", out);
+    cr_expect_eq(processes_of("v2", &more, &same), 1);
+    cr_expect(more == reps && same == first);
+    cr_assert_eq(sweep("--repeats 2"), 0, "%s", out);
+    cr_expect_eq(processes_of("v2", &more, &same), 2);
+}
+
+Test(sweeping, a_repeated_sweep_that_is_killed_continues)
+{
+    size_t reps;
+    uint64_t first;
+    int status;
+    pid_t pid = start_sweep("20");
+    wait_for_cells(4);
+    kill(pid, SIGTERM);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %d", status);
+    size_t before = processes_of("v2", &reps, &first);
+    cr_assert(before >= 1 && before < 20);
+    char more[32], expected[64];
+    snprintf(more, sizeof more, "--repeats %zu", before + 1);
+    snprintf(expected, sizeof expected, "tiny-lm v2 8 tokens, process %zu of %zu", before + 1, before + 1);
+    cr_assert_eq(sweep(more), 0, "%s", out);
+    cr_expect_not_null(strstr(out, expected), "%s", out);
+    cr_expect_eq(processes_of("v2", &reps, &first), before + 1);
+}
+
 Test(sweeping, kill_9_loses_no_finished_cell)
 {
     double before, after;
-    pid_t pid = start_sweep();
+    pid_t pid = start_sweep("1");
     wait_for_cells(1);
     kill(pid, SIGKILL);
     cr_assert_eq(waitpid(pid, NULL, 0), pid);
@@ -315,7 +430,7 @@ Test(sweeping, sigterm_exits_130_and_resumes)
 {
     double written;
     int status;
-    pid_t pid = start_sweep();
+    pid_t pid = start_sweep("1");
     wait_for_cells(1);
     kill(pid, SIGTERM);
     cr_assert_eq(waitpid(pid, &status, 0), pid);
