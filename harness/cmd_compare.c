@@ -105,7 +105,7 @@ static enum ss_err compare(const struct compare_flags *f, const struct ss_filter
     if (err == SS_OK)
         err = ss_set_open(&b, f->sets.v[1], filter);
     if (err == SS_OK)
-        err = ss_compare(&c, &a, &b, &f->metrics, f->slower_by);
+        err = ss_compare_results(&c, &a, &b, &f->metrics, f->slower_by);
     if (err == SS_OK) {
         print(&c, f->cli.format);
         err = judge(&c, f);

@@ -149,8 +149,8 @@ static void compare_counters(struct ss_comparison *c, const struct ss_result *a,
                  ss_counter_names[at].name, ss_counters_values(&a->counters)[at], ss_counters_values(&b->counters)[at]);
 }
 
-enum ss_err ss_compare(struct ss_comparison *c, const struct ss_set *a, const struct ss_set *b,
-                       const struct ss_text_list *metrics, double slower_by)
+enum ss_err ss_compare_results(struct ss_comparison *c, const struct ss_set *a, const struct ss_set *b,
+                               const struct ss_text_list *metrics, double slower_by)
 {
     *c = (struct ss_comparison){0};
     head(&c->table);

@@ -29,7 +29,7 @@ struct ss_comparison {
     struct ss_text only_a, only_b, failed; /* labels, one a line: cells of one set, pairs without two measurements */
 };
 /* metrics: names of ss_metric_names; slower_by: 0.03 for 3%. */
-SS_CHECKED enum ss_err ss_compare(struct ss_comparison *c, const struct ss_set *a, const struct ss_set *b,
-                                  const struct ss_text_list *metrics, double slower_by);
+SS_CHECKED enum ss_err ss_compare_results(struct ss_comparison *c, const struct ss_set *a, const struct ss_set *b,
+                                          const struct ss_text_list *metrics, double slower_by);
 void ss_comparison_free(struct ss_comparison *c);
 #endif

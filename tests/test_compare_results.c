@@ -1,5 +1,5 @@
-/* test_compare_results.c — verdicts on two sets of results: trials with the noise of real runs, slowed copies, drifted counters, ranks;
-   merged files; export. */
+/* test_compare_results.c — verdicts on two sets of results: trials with the noise of real runs, slowed copies, drifted
+   counters, ranks; merged files; export. */
 #include "harness/compare.h"
 
 #include <criterion/criterion.h>

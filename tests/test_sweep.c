@@ -29,7 +29,7 @@ static struct ss_plan plan_of(const char *experiment, const char *profile)
 
 Test(sweep, a_filter_keeps_the_references_that_are_needed)
 {
-    struct ss_plan p = plan_of("latency", "cpu");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "cpu");
     struct ss_filter *f;
     cr_assert_eq(ss_filter_parse(&f, "variant==v2 && model<=7b"), SS_OK);
     cr_assert_eq(ss_plan_filter(&p, f), SS_OK);
@@ -43,7 +43,7 @@ Test(sweep, a_filter_keeps_the_references_that_are_needed)
 
 Test(sweep, set_changes_the_cells_that_have_the_option)
 {
-    struct ss_plan p = plan_of("latency", "smoke"), q = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke"), q = plan_of("latency", "smoke");
     struct ss_text_list set = {.n = 1, .v = {"v2.frac=13"}};
     cr_assert_eq(ss_plan_set(&p, &set), SS_OK);
     for (size_t i = 0; i < p.n; i++) {
@@ -90,7 +90,7 @@ Test(sweep, what_is_measured_again)
 
 Test(sweep, estimates_learn_from_finished_cells)
 {
-    struct ss_plan p = plan_of("latency", "cpu");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "cpu");
     struct ss_pace pace = {0};
     double before = ss_pace_seconds(&pace, &p.v[p.n - 1]);
     cr_assert_gt(before, 0);
@@ -105,7 +105,7 @@ Test(sweep, estimates_learn_from_finished_cells)
 
 Test(sweep, an_order_arrives_as_it_was_given)
 {
-    struct ss_plan p = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
     struct ss_cell c;
     struct ss_effort e, want = {.warmup = 2,
                                 .reps_min = 3,
@@ -202,8 +202,8 @@ static void remove_dir(void)
 static int sweep(const char *more)
 {
     char command[1024];
-    snprintf(command, sizeof command, "'%s' run latency --profile smoke -E 'model==tiny-lm' --results %s %s 2>&1", binary(),
-             dir, more);
+    snprintf(command, sizeof command, "'%s' run tests/data/sweep.ini --profile smoke -E 'model==tiny-lm' --results %s %s 2>&1",
+             binary(), dir, more);
     FILE *pipe = popen(command, "r");
     cr_assert_not_null(pipe);
     size_t n = fread(out, 1, sizeof out - 1, pipe);
@@ -221,8 +221,8 @@ static pid_t start_sweep(const char *repeats)
         int null = open("/dev/null", O_RDWR);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
-        execl(path, path, "run", "latency", "--profile", "smoke", "-E", "model==tiny-lm", "--results", dir, "--repeats",
-              repeats, (char *)NULL);
+        execl(path, path, "run", "tests/data/sweep.ini", "--profile", "smoke", "-E", "model==tiny-lm", "--results", dir,
+              "--repeats", repeats, (char *)NULL);
         _exit(127);
     }
     cr_assert(pid > 0);
@@ -279,7 +279,7 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
     cr_assert_not_null(strstr(out, "0 new, 4 already there"), "%s", out);
     cr_assert_eq(cell_files(&second), 4);
     cr_assert_eq(first, second, "a finished cell was written again");
-    struct ss_plan p = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
     for (size_t i = 0; i < p.n; i++) {
         char path[512];
         struct ss_result r;
@@ -296,7 +296,7 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
 /* Fresh processes and repetitions that the stored cell of a variant has. */
 static size_t processes_of(const char *variant, size_t *reps, uint64_t *first_ns)
 {
-    struct ss_plan p = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
     size_t processes = 0;
     for (size_t i = 0; i < p.n; i++) {
         char path[512];
@@ -321,9 +321,10 @@ Test(sweeping, fresh_processes_take_turns_and_are_added_to_what_is_there)
     cr_assert_eq(sweep(""), 0, "%s", out);
     cr_assert_eq(processes_of("v2", &reps, &first), 1);
     cr_assert_eq(sweep("--repeats 3"), 0, "%s", out);
-    static const char *const order[] = {
-        "[1/6] tiny-lm plain 8 tokens, process 2 of 3", "[2/6] tiny-lm v2 8 tokens, process 2 of 3",
-        "[3/6] tiny-lm v3 8 tokens, process 2 of 3", "[4/6] tiny-lm plain 8 tokens, process 3 of 3", "[6/6] tiny-lm v3"};
+    static const char *const order[] = {"[1/6] tiny-lm plain compute=bf16 8 tokens, process 2 of 3",
+                                        "[2/6] tiny-lm v2 8 tokens, process 2 of 3",
+                                        "[3/6] tiny-lm v3 8 tokens, process 2 of 3",
+                                        "[4/6] tiny-lm plain compute=bf16 8 tokens, process 3 of 3", "[6/6] tiny-lm v3"};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
         cr_expect_not_null(strstr(out, order[i]), "'%s' is not in: %s", order[i], out);
     cr_assert_eq(processes_of("v2", &more, &same), 3);
@@ -370,10 +371,11 @@ Test(sweeping, a_later_process_that_fails_leaves_what_is_stored)
     cr_assert_eq(sweep(""), 0, "%s", out);
     cr_assert_eq(processes_of("v2", &reps, &first), 1);
     snprintf(home, sizeof home, "%s/home", dir);
-    snprintf(command, sizeof command,
-             "mkdir -p '%s/tests/data/tiny-lm' && ln -s '%s/experiments' '%s/experiments' && "
-             "cp '%s/tests/data/tiny-lm/config.json' '%s/tests/data/tiny-lm/'",
-             home, ss_home(), home, ss_home(), home);
+    snprintf(
+        command, sizeof command,
+        "mkdir -p '%s/tests/data/tiny-lm' && ln -s '%s/experiments' '%s/experiments' && ln -s '%s/tests/data/qwen2-tiny-a' "
+        "'%s/tests/data/' && cp '%s/tests/data/tiny-lm/config.json' '%s/tests/data/tiny-lm/'",
+        home, ss_home(), home, ss_home(), home, ss_home(), home);
     cr_assert_eq(system(command), 0);
     char *real = strdup(ss_home());
     setenv("SHARDSCALE_HOME", home, 1);
@@ -465,7 +467,7 @@ Test(sweeping, a_folder_that_cannot_be_written_exits_5_before_measuring)
 Test(sweeping, a_damaged_cell_is_measured_again)
 {
     cr_assert_eq(sweep("-q"), 0, "%s", out);
-    struct ss_plan p = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
     char path[512];
     ss_store_path(path, sizeof path, dir, &p.v[0].cell);
     cr_assert_eq(truncate(path, 100), 0);
