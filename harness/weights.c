@@ -26,7 +26,7 @@ static enum ss_err meet(struct ss_ctx *c)
 {
     int roles = c->parties + (c->variant != NULL && c->variant->dealer ? 1 : 0);
     SS_TRY(c->backend->sync(c->dev));
-    return roles == 1 || c->channel == NULL ? SS_OK : ss_meet(c->channel, roles);
+    return roles == 1 || c->channel == NULL ? SS_OK : ss_meet_here(c, roles);
 }
 
 /* Loads a slot unless it holds its layer for good. The first meeting: nobody reads the slot any more; the second: it is full.
