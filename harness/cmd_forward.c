@@ -103,6 +103,8 @@ static enum ss_err resolve_party(struct party_flags *f, struct ss_target *t, boo
     SS_TRY(role_of(&p->role, f->party, strlen(f->party), "--party"));
     for (size_t i = 0; i < f->tls_peer.n; i++)
         SS_TRY(read_pin(p, f->tls_peer.v[i]));
+    if (t->config.variant->parties != 2)
+        SS_FAIL(SS_USAGE, "variant %s has one party: run it without --party", t->config.variant->name);
     SS_TRY(ss_peers_check(p, t->config.variant->dealer));
     t->config.peers = p;
     *own = p->role == SS_P0;
@@ -130,6 +132,7 @@ static enum ss_err run_sequences(struct ss_session *session, const struct ss_seq
         const float *last = to + (rows - 1) * vocab;
         size_t top = top_of(last, vocab);
         printf("%-10zu %7zu %9zu %12.5f %12.3f\n", i + 1, n, top, (double)last[top], (double)pass.online_ns / 1e6);
+        fflush(stdout); /* a long run shows where it is, also through a pipe */
     }
     return SS_OK;
 }

@@ -240,10 +240,9 @@ static enum ss_err check_config(const struct ss_session_config *g)
     if (strcmp(g->placement, "one") != 0 && strcmp(g->placement, "split") != 0)
         SS_FAIL(SS_USAGE, "placement is 'one' (all roles on one device) or 'split' (a device for each party), not '%s'",
                 g->placement);
-    if (g->peers && (g->variant->parties != 2 || is_split(g)))
-        SS_FAIL(SS_USAGE, "%s",
-                is_split(g) ? "a party's process has one device: placement is 'one'"
-                            : "this variant has one party: run it without --party");
+    SS_REQUIRE(!g->peers || g->variant->parties == 2);
+    if (g->peers && is_split(g))
+        SS_FAIL(SS_USAGE, "a process of one role has one device: --placement is 'one'");
     if (g->peers && g->peers->role != SS_P0)
         return SS_OK;
     if (g->max_tokens == 0 || g->max_tokens > g->model->shape.max_seq)

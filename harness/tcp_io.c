@@ -60,6 +60,13 @@ static void lost_connection(struct ss_tcp *t, struct ss_link *l)
          inside ? " in the middle of a message" : "");
 }
 
+/* The peer has ended, or soon will: what it sent before its reason is of no use to anybody. */
+static void drain(struct ss_link *l)
+{
+    l->drains |= l->paused;
+    l->paused = false;
+}
+
 /* ---- out */
 
 /* One write of at most STEP bytes; false if the socket takes no more for now. */
@@ -69,8 +76,10 @@ static bool write_some(struct ss_tcp *t, struct ss_link *l, const uint8_t *from,
     enum ss_io io = ss_stream_write(&l->stream, from + *at, n, &gone);
     l->retry = io == SS_IO_AGAIN;
     l->mute = io == SS_IO_END || io == SS_IO_BROKEN;
-    if (l->mute && (l->paused || l->bye_heard)) /* else reading finds the reason, or the end */
+    if (l->mute && l->bye_heard)
         lost_connection(t, l);
+    else if (l->mute)
+        drain(l);
     if (io != SS_IO_DONE)
         return false;
     *at += gone;
@@ -128,7 +137,7 @@ static bool gives_up(const struct ss_link *l)
 static bool destination(struct ss_tcp *t, struct ss_link *l, uint8_t **body)
 {
     *body = l->reason;
-    if (gives_up(l))
+    if (gives_up(l) || l->drains)
         return true;
     struct ss_due *d = &l->due;
     l->paused = !d->wanted || d->here;
@@ -155,6 +164,8 @@ static void frame_complete(struct ss_tcp *t, struct ss_link *l)
         LOST(t, l, "%s gave up: %s", ss_role_name(l->role), text);
         return;
     }
+    if (l->drains)
+        return;
     l->due.bytes = l->frame.bytes;
     l->due.here = true;
     pthread_cond_broadcast(&t->changed);
@@ -171,7 +182,10 @@ static bool pump_in(struct ss_tcp *t, struct ss_link *l)
         if (!destination(t, l, &to))
             return false;
         n = l->frame.bytes - l->body_at;
-        to += n ? l->body_at : 0;
+        if (l->drains && !gives_up(l))
+            n = n < SS_REASON_BYTES ? n : SS_REASON_BYTES;
+        else
+            to += n ? l->body_at : 0;
     }
     enum ss_io io = n == 0 ? SS_IO_DONE : ss_stream_read(&l->stream, to, n < STEP ? n : STEP, &got);
     if (io == SS_IO_END || io == SS_IO_BROKEN)
@@ -261,7 +275,7 @@ void *ss_tcp_io(void *arg)
             n = -1;
         for (int role = 0; n > 0 && role < SS_N_ROLES; role++)
             if (t->link[role].paused && (p[1 + role].revents & (POLLRDHUP | POLLHUP | POLLERR)))
-                lost_connection(t, &t->link[role]); /* nothing would read the end of the stream */
+                drain(&t->link[role]);
     }
     pthread_mutex_unlock(&t->lock);
     return NULL;

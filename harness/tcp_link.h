@@ -40,6 +40,7 @@ struct ss_link {
     struct ss_due due;
     uint8_t reason[SS_REASON_BYTES]; /* of a peer that gives up */
     bool paused;                     /* a frame waits for the role to want it */
+    bool drains;                     /* frames are read and thrown away, up to the reason or the end */
     bool bye_sent, bye_heard;
     bool retry; /* the last write found no room */
     bool mute;  /* nothing can be written any more; the reason may still be read */
