@@ -172,6 +172,13 @@ enum ss_err ss_session_share_counts(struct ss_ctx *c, struct ss_ctx all[SS_N_ROL
                 SS_FAIL_OUT(SS_ENV, "out of memory for the byte table of %zu layers", c->wire.layers);
             unpack(&all[role], block);
         }
+    for (int phase = 0; phase < SS_N_PHASES; phase++) {
+        const long long a = *ss_counters_rounds(&all[SS_P0].counters, (enum ss_phase)phase);
+        const long long b = *ss_counters_rounds(&all[SS_P1].counters, (enum ss_phase)phase);
+        if (a != b)
+            SS_FAIL_OUT(SS_COUNTS, "party 0 counted %lld rounds where party 1 counted %lld (phase %s)", a, b,
+                        ss_phase_names[phase].name);
+    }
 out:
     free(block);
     return err;

@@ -25,11 +25,11 @@ static void make_key(struct key *k)
 {
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     uint8_t *der = NULL;
-    int n = i2d_PUBKEY(key, &der), fd;
+    const int n = i2d_PUBKEY(key, &der);
     strcpy(k->path, "/tmp/shardscale-key-XXXXXX");
-    cr_assert(n > 0 && (fd = mkstemp(k->path)) >= 0);
+    const int fd = mkstemp(k->path);
     FILE *f = fdopen(fd, "w");
-    cr_assert(f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
+    cr_assert(n > 0 && f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
     fclose(f);
     cr_assert_eq(EVP_Digest(der, (size_t)n, k->digest, NULL, EVP_sha256(), NULL), 1);
     for (int i = 0; i < SS_KEY_DIGEST; i++)
