@@ -48,8 +48,9 @@ static void send_off(struct ss_tcp *t, struct ss_link *l)
     pthread_mutex_lock(&t->lock);
     if (!t->aborted)
         l->filled++;
+    if (ss_tcp_pump(t, l))
+        ss_tcp_wake(t);
     pthread_mutex_unlock(&t->lock);
-    ss_tcp_wake(t);
 }
 
 static enum ss_err tcp_put(struct ss_ctx *c, int role, const char *what, const void *data, size_t bytes)
@@ -82,7 +83,8 @@ static enum ss_err receive(struct ss_tcp *t, struct ss_link *l, const char *what
     pthread_mutex_lock(&t->lock);
     l->due = (struct ss_due){.wanted = true, .h_to = h_to, .least = least, .most = most};
     memcpy(l->due.what, what, 5);
-    ss_tcp_wake(t);
+    if (ss_tcp_pump(t, l) || !l->due.here)
+        ss_tcp_wake(t);
     while (!t->aborted && !l->due.here)
         pthread_cond_wait(&t->changed, &t->lock);
     bool aborted = t->aborted && !l->due.here;

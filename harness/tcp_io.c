@@ -235,7 +235,6 @@ static bool is_over(const struct ss_tcp *t)
     return t->aborted || t->parted;
 }
 
-/* Moves what can be moved; true if there is more to do at once. */
 static bool pump(struct ss_tcp *t, struct ss_link *l)
 {
     const size_t emptied = l->emptied, at = l->at;
@@ -246,6 +245,14 @@ static bool pump(struct ss_tcp *t, struct ss_link *l)
         steps++;
     l->stream.waits |= waits;
     return steps == MOST_STEPS || l->emptied != emptied || l->at != at;
+}
+
+bool ss_tcp_pump(struct ss_tcp *t, struct ss_link *l)
+{
+    for (int i = 0; i < MOST_STEPS && !t->aborted && !t->parted; i++)
+        if (!pump(t, l))
+            return has_output(l);
+    return true;
 }
 
 void *ss_tcp_io(void *arg)
