@@ -176,6 +176,8 @@ static bool pump_in(struct ss_tcp *t, struct ss_link *l)
 {
     uint8_t *to = l->header + l->header_at;
     size_t got = 0, n = SS_FRAME_HEADER - l->header_at;
+    if (l->bye_heard && l->due.wanted && !l->due.here)
+        LOST(t, l, "%s (%s) ended its run where '%s' was due", ss_role_name(l->role), l->stream.peer, l->due.what);
     if (l->lost || l->bye_heard)
         return false;
     if (n == 0) {
@@ -212,12 +214,12 @@ static bool pump_in(struct ss_tcp *t, struct ss_link *l)
 
 /* ---- the loop */
 
-/* No sign of life. While a frame waits for the role nothing is read; then only what should go out tells. */
+/* No sign of life. While a frame waits for the role, or after the last one, nothing is read; then only what goes out tells. */
 static void check_silence(struct ss_tcp *t, struct ss_link *l, int64_t now)
 {
-    const bool counts = !l->lost && !l->bye_heard && (!l->paused || has_output(l));
-    const int64_t sign = l->paused && l->spoke_ms > l->heard_ms ? l->spoke_ms : l->heard_ms;
-    if (!counts)
+    const bool reads = !l->paused && !l->bye_heard;
+    const int64_t sign = !reads && l->spoke_ms > l->heard_ms ? l->spoke_ms : l->heard_ms;
+    if (l->lost || (!reads && !has_output(l)))
         l->heard_ms = now;
     else if (now - sign > t->timeout_ms)
         LOST(t, l, "%s (%s) gave no sign of life for %lld s; there is no result (--timeout makes it longer)",

@@ -208,7 +208,7 @@ static struct bad bad_peer(const char *name, const char *says, bool stays, const
 
 ParameterizedTestParameters(tcp, a_bad_peer_ends_the_run_with_a_clear_line)
 {
-    static struct bad bads[12];
+    static struct bad bads[16];
     size_t n = 0;
     bads[n++] = bad_peer("wrong type", "'open' of 32 bytes from role 1 where 'shar' of 32", true, "open", 32, 32);
     bads[n++] = bad_peer("short", "of 31 bytes", true, "shar", 31, 31);
@@ -219,6 +219,7 @@ ParameterizedTestParameters(tcp, a_bad_peer_ends_the_run_with_a_clear_line)
     bads[n++] = bad_peer("half a frame, end", "in the middle of a message", false, "shar", 32, 20);
     bads[n++] = bad_peer("half a frame, silence", "no sign of life for 2 s", true, "shar", 32, 20);
     bads[n++] = bad_peer("end", "was lost;", false, "~ali", 0, 0);
+    bads[n++] = bad_peer("good bye too early", "ended its run where 'shar' was due", true, "~bye", 0, 0);
     bads[n++] = bad_peer("silence", "no sign of life for 2 s", true, "~ali", 0, 0);
     bads[n] = bad_peer("half a header", "in the middle of a message", false, "shar", 32, 0);
     bads[n++].bytes = 7;
@@ -259,4 +260,45 @@ ParameterizedTest(struct bad *b, tcp, a_bad_peer_ends_the_run_with_a_clear_line,
     ss_channel_free(c->channel);
     c->channel = NULL;
     roles_close(&r);
+}
+
+/* Frames with random types, lengths and bytes, cut anywhere, from a peer that then ends: always an error, never a crash. */
+Test(tcp, random_frames_end_the_run, .timeout = 120)
+{
+    static const char *const types[] = {"shar", "open", "~met", "~bye", "~ali", "~end", "~run", "\x01\x02\x03\x04"};
+    unsigned state = 12345;
+    ss_set_error_silent(1);
+    for (int round = 0; round < 300; round++) {
+        struct roles r;
+        struct ss_stream stream[SS_N_ROLES];
+        uint8_t sends[2048];
+        uint64_t words[4];
+        size_t n = 0;
+        int fd[2];
+        roles_open(&r, NULL, NULL);
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+        expect_only_p1(stream, fd[0]);
+        for (int frames = rand_r(&state) % 4; frames >= 0; frames--) {
+            const size_t body = (size_t)rand_r(&state) % 40;
+            const uint64_t said = rand_r(&state) % 2 ? body : (uint64_t)rand_r(&state) << rand_r(&state) % 33;
+            ss_frame_write(sends + n, types[rand_r(&state) % 8], rand_r(&state) % 4 ? said : sizeof words + 1);
+            n += SS_FRAME_HEADER;
+            for (size_t i = 0; i < body; i++)
+                sends[n++] = (uint8_t)rand_r(&state);
+        }
+        n -= (size_t)rand_r(&state) % n;
+        struct ss_ctx *c = &r.ctx[SS_P0];
+        cr_assert_eq(ss_channel_tcp(&c->channel, SS_P0, stream, TIMEOUT_S), SS_OK);
+        cr_assert_eq(write(fd[1], sends, n), (ssize_t)n);
+        close(fd[1]);
+        c->phase = SS_ONLINE;
+        enum ss_err err = SS_OK;
+        for (int i = 0; i < 6 && err == SS_OK; i++)
+            err = ss_recv(c, SS_P1, "shar", words, sizeof words);
+        cr_assert_eq(err, SS_ENV, "round %d", round);
+        ss_channel_release(c);
+        ss_channel_free(c->channel);
+        c->channel = NULL;
+        roles_close(&r);
+    }
 }
