@@ -49,7 +49,7 @@ struct party_flags {
         {"--connect", "HOST:PORT", SS_FLAG_TEXT, &(f).peers.connect, "where the other party listens"},                         \
         {"--dealer", "HOST:PORT", SS_FLAG_TEXT, &(f).peers.dealer, "where the dealer listens"},                                \
         {"--timeout", "S", SS_FLAG_U64, &(f).timeout_s, "a peer silent for so many seconds is lost (standard: 30)"},           \
-        {"--tls-key", "FILE", SS_FLAG_TEXT, &(f).peers.tls_key, "TLS 1.3 with this private key (PEM); a must off loopback"},   \
+        {"--tls-key", "FILE", SS_FLAG_TEXT, &(f).peers.tls_key, "TLS 1.3 with this private key (PEM); needed off loopback"},   \
     {                                                                                                                          \
         "--tls-peer", "ROLE=SHA256", SS_FLAG_LIST, &(f).tls_peer, "the public key that a peer must have; once for each peer"   \
     }

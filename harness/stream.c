@@ -84,8 +84,8 @@ static bool ready(int fd, short events, int64_t deadline_ms)
 
 enum ss_err ss_stream_listen(int *listener, const char *at, bool tls)
 {
-    struct sockaddr_storage address;
-    socklen_t bytes;
+    struct sockaddr_storage address = {0};
+    socklen_t bytes = 0;
     const int on = 1;
     SS_TRY(resolve(&address, &bytes, at, true, tls));
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -136,8 +136,8 @@ static int try_once(int *out, const struct sockaddr_storage *address, socklen_t 
 
 enum ss_err ss_stream_dial(struct ss_stream *s, const char *to, bool tls, int64_t deadline_ms)
 {
-    struct sockaddr_storage address;
-    socklen_t bytes;
+    struct sockaddr_storage address = {0};
+    socklen_t bytes = 0;
     SS_TRY(resolve(&address, &bytes, to, false, tls));
     for (;;) {
         int fd = -1, why = try_once(&fd, &address, bytes, deadline_ms);
