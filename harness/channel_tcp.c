@@ -2,6 +2,7 @@
 #include "harness/channel_tcp.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -200,6 +201,7 @@ static void tcp_free(struct ss_channel *ch)
         close(t->wake);
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->changed);
+    sodium_memzero(t, sizeof *t); /* a frame that nobody took may have passed through */
     free(t);
 }
 
