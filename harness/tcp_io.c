@@ -237,9 +237,11 @@ static bool is_over(const struct ss_tcp *t)
     return t->aborted || t->parted;
 }
 
+/* Moves what can be moved in one go; true if there is more to do at once. */
 static bool pump(struct ss_tcp *t, struct ss_link *l)
 {
     const size_t emptied = l->emptied, at = l->at;
+    l->stream.waits = 0; /* of an earlier step: what it waited for may not be wanted now */
     pump_out(t, l);
     const short waits = l->stream.waits;
     int steps = 0;
