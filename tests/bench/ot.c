@@ -50,8 +50,8 @@ static enum ss_err random_ots(struct ss_ctx *c, struct ss_ot *ot, const struct b
     SS_TRY(ss_ot_extend(c, ot, &send, b->n, &recv, choice, b->n));
     SS_TRY(ss_ot_pads_send(ot, &send, m, m + b->n, 1));
     SS_TRY(ss_ot_pads_recv(ot, &recv, m + 2 * b->n, 1));
-    ss_ot_batch_free(&send);
-    ss_ot_batch_free(&recv);
+    ss_ot_batch_free(c, &send);
+    ss_ot_batch_free(c, &recv);
     free(choice);
     free(m);
     return SS_OK;
