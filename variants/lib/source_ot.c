@@ -16,7 +16,7 @@
 /* Fine bits for which OTs are spent at least: a layer's SiLU has 3 to 8 of them, by the scale of its weights, and the cost of a
    pass must follow from shapes alone. What is beyond the shape's is 0 at both parties. */
 enum { LEAST_FINE = 8 };
-enum { CHUNK = 2048, MAX_MASKS = 3, MAX_WIDTH = 64, RANDOM_WORDS = MAX_MASKS + 1, PARALLEL_MIN = 256 };
+enum { CHUNK = 16384, MAX_MASKS = 3, MAX_WIDTH = 64, RANDOM_WORDS = MAX_MASKS + 1, PARALLEL_MIN = 256 };
 
 /* Host memory for m <= CHUNK lookups. */
 struct chunk {

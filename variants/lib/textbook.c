@@ -9,7 +9,7 @@
 #include "variants/lib/gilboa.h"
 
 /* Words of a message: bounds the memory of a chunk. Space of the hash: apart from ottree.h's. */
-enum { MESSAGE_WORDS = 1 << 20, PRODUCT_CHUNK = 2048, SPACE = 2, ID_SHIFT = 16, MAX_BITS = 14 };
+enum { MESSAGE_WORDS = 1 << 20, PRODUCT_CHUNK = 16384, SPACE = 2, ID_SHIFT = 16, MAX_BITS = 14 };
 
 static size_t chunk_of(const struct ss_lookup_shape *s)
 {
