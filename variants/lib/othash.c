@@ -13,44 +13,35 @@ void ss_othash_open(struct ss_othash *h, const struct ss_ctx *c, const uint8_t k
     h->dev = c->host_dev;
 }
 
-static enum ss_err mmo(const struct ss_othash *h, struct ss_block *out, const struct ss_block *in, size_t n)
-{
-    return h->host->aes_mmo(h->dev, out, in, n, &h->key);
-}
+typedef uint64_t block __attribute__((vector_size(16), may_alias, aligned(8)));
 
 enum ss_err ss_othash_run(const struct ss_othash *h, struct ss_block *out, size_t blocks, const struct ss_block *in,
                           const struct ss_block *offset, size_t n, uint64_t id0, uint32_t space)
 {
-    struct ss_block inner[CHUNK], tweaked[CHUNK], outer[CHUNK];
-    const struct ss_block zero = {{0, 0}}, add = offset ? *offset : zero;
+    block x[CHUNK], y[CHUNK];
+    const block add = {offset ? offset->w[0] : 0, offset ? offset->w[1] : 0}, next = {1, 0};
     enum ss_err err = SS_OK;
     for (size_t first = 0; first < n; first += CHUNK) {
         const size_t count = n - first < CHUNK ? n - first : CHUNK;
-        for (size_t i = 0; i < count; i++) {
-            tweaked[i].w[0] = in[first + i].w[0] ^ add.w[0];
-            tweaked[i].w[1] = in[first + i].w[1] ^ add.w[1];
-        }
-        SS_TRY_OUT(mmo(h, inner, tweaked, count));
-        for (size_t i = 0; i < count; i++) {
-            inner[i].w[0] ^= tweaked[i].w[0] ^ (id0 + first + i);
-            inner[i].w[1] ^= tweaked[i].w[1];
-        }
+        const block *from = (const block *)(in + first);
+        block *to = (block *)(out + first * blocks), tweak = {id0 + first, (uint64_t)space << 32};
+        for (size_t i = 0; i < count; i++)
+            x[i] = from[i] ^ add;
+        SS_TRY_OUT(h->host->aes_mmo(h->dev, y, x, count, &h->key));
+        for (size_t i = 0; i < count; i++, tweak += next) /* x becomes P(x) ^ t */
+            x[i] ^= y[i] ^ tweak;
         for (size_t j = 0; j < blocks; j++) {
-            const uint64_t high = (uint64_t)space << 32 | j;
-            for (size_t i = 0; i < count; i++) {
-                tweaked[i].w[0] = inner[i].w[0];
-                tweaked[i].w[1] = inner[i].w[1] ^ high;
-            }
-            SS_TRY_OUT(mmo(h, outer, tweaked, count));
-            for (size_t i = 0; i < count; i++) {
-                out[(first + i) * blocks + j].w[0] = outer[i].w[0] ^ (id0 + first + i);
-                out[(first + i) * blocks + j].w[1] = outer[i].w[1] ^ high;
+            const block step = {0, j ^ (j + 1)};
+            SS_TRY_OUT(h->host->aes_mmo(h->dev, y, x, count, &h->key));
+            tweak = (block){id0 + first, (uint64_t)space << 32 | j};
+            for (size_t i = 0; i < count; i++, tweak += next) {
+                to[i * blocks + j] = y[i] ^ tweak;
+                x[i] ^= step;
             }
         }
     }
 out:
-    sodium_memzero(inner, sizeof inner);
-    sodium_memzero(tweaked, sizeof tweaked);
-    sodium_memzero(outer, sizeof outer);
+    sodium_memzero(x, sizeof x);
+    sodium_memzero(y, sizeof y);
     return err;
 }
