@@ -127,7 +127,7 @@ static void node_receive(void *arg, size_t first, size_t n, const struct ss_bloc
     const size_t rows = (size_t)1 << m->left->len, width = (size_t)1 << m->right->len;
     const size_t piece = width < WORD ? width : WORD, words = words_of(node->len), item = first / rows;
     const uint64_t low = UINT64_MAX >> (WORD - piece);
-    uint64_t message[MAX_WORDS];
+    uint64_t message[MAX_WORDS] = {0};
     for (size_t k = 0; k < n / rows; k++) {
         const uint64_t *l = m->left->v + (item + k) * words_of(m->left->len);
         uint64_t *v = node->v + (item + k) * words;
