@@ -190,6 +190,9 @@ struct ss_backend {
        little-endian; first word at the start of block first_block. nonce is 8 bytes, most significant first. */
     enum ss_err (*prg_fill)(struct ss_dev *dev, uint64_t *out, size_t n, const struct ss_aes_key *key, uint64_t nonce,
                             uint64_t first_block);
+    /* out = AES(key, in) ^ in, block by block of 16 bytes, in the calling thread: several may call at once with one handle. For
+       code that works in host memory; NULL where the backend's is another. */
+    enum ss_err (*aes_mmo)(struct ss_dev *dev, void *out, const void *in, size_t blocks, const struct ss_aes_key *key);
     /* ---- oblivious lookups. (bits: (n, N / 64) words, bit i of word i / 64 at i % 64; no memory access depends on them.) */
     /* Dealer: DPF keys (Boyle, Gilboa, Ishai, CCS 2016, fig. 1; early termination at 128-bit leaves) for the points
        r = ((b0 + b1) >> fine_bits) mod N. Node: 128 bits, its low two bits cleared for the seed; H_t(s) = AES(key, s | t) ^ (s

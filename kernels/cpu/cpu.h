@@ -86,6 +86,7 @@ extern const struct cpu_aes cpu_aes_openssl, cpu_aes_ni, cpu_aes_vaes256, cpu_ae
 const struct cpu_aes *cpu_aes_choose(enum cpu_isa isa);
 enum ss_err cpu_prg_fill(struct ss_dev *dev, uint64_t *out, size_t n, const struct ss_aes_key *key, uint64_t nonce,
                          uint64_t first_block);
+enum ss_err cpu_aes_mmo(struct ss_dev *dev, void *out, const void *in, size_t blocks, const struct ss_aes_key *key);
 
 /* ---- ring.c */
 enum ss_err cpu_ring_add(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
