@@ -91,7 +91,7 @@ FORCE:
 
 $B/tests/run: $(filter-out $B/harness/main.o,$(OBJ)) $(TEST_OBJ)
 	$(call SAY,LINK,$@)
-	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcriterion $(if $(CU),$(CUDA_LIBS))
+	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -Wl,--wrap=ss_backend_find -o $@ $^ $(LDLIBS) -lcriterion $(if $(CU),$(CUDA_LIBS))
 
 test-binary: $B/tests/run
 # Criterion calls an empty selection a success; here it is a failure.
