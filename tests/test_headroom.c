@@ -11,24 +11,26 @@
 #include "tests/roles.h"
 #include "variants/lib/trunc.h"
 
-/* The golden sequence `row` of a checkpoint under a variant. */
-static void run_golden(const char *model, const struct ss_variant *v, size_t row, struct headroom *h)
+enum { MAX_TOKENS = 64 };
+
+/* The beginning of the first golden sequence of a checkpoint under a variant. */
+static void run_golden(const char *model, const struct ss_variant *v, struct headroom *h)
 {
     struct ss_model m;
     struct ss_safetensors *golden;
     struct ss_session *s;
     char path[1200];
-    int32_t ids[512];
+    int32_t ids[MAX_TOKENS];
     snprintf(path, sizeof path, "%s/tests/data/%s", ss_home(), model);
     cr_assert_eq(ss_model_from_dir(&m, path), SS_OK);
     snprintf(path, sizeof path, "%s/golden.safetensors", m.path);
     cr_assert_eq(ss_safetensors_open_file(&golden, path), SS_OK);
     const struct ss_tensor *t = ss_safetensors_find(golden, "input_ids");
-    const size_t n = t->shape[1];
-    cr_assert_lt(row, t->shape[0]);
+    cr_assert_not_null(t);
+    const size_t n = t->shape[1] < MAX_TOKENS ? t->shape[1] : MAX_TOKENS;
     for (size_t i = 0; i < n; i++) {
         int64_t id;
-        memcpy(&id, (const char *)t->data + (row * n + i) * sizeof id, sizeof id);
+        memcpy(&id, (const char *)t->data + i * sizeof id, sizeof id);
         ids[i] = (int32_t)id;
     }
     ss_safetensors_close(golden);
@@ -55,7 +57,7 @@ Test(headroom, of_every_truncation_on_the_golden_models)
     for (size_t v = 0; ss_variants[v]; v++)
         for (size_t i = 0; ss_variants[v]->dealer && i < 2; i++, ran++) {
             struct headroom h;
-            run_golden(models[i], ss_variants[v], 0, &h);
+            run_golden(models[i], ss_variants[v], &h);
             cr_assert_gt(h.values, 0);
             cr_log_info("%s, %s: %zu values, largest 2^%.1f; %zu sums of squares, largest 2^%.1f", ss_variants[v]->name,
                         models[i], h.values, h.bits, h.sums, h.sum_bits);
