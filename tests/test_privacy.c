@@ -32,7 +32,9 @@ struct toy {
     unsigned k;             /* ring Z_2^k */
     unsigned n_bits;        /* N = 2^n_bits */
     unsigned fine, columns; /* of the shape */
-    bool fused, with_coefs; /* P1's view has its coefficients; the others are enumerated too */
+    bool fused;
+    bool with_coefs; /* P1's view has its coefficients; P0's are enumerated too */
+    bool fixed_b;    /* the viewer's share of b is not enumerated: another one shifts what it receives (as the others show) */
 };
 enum mutant { SOUND, CONSTANT_R, SIGMA_PLUS, UNMASKED };
 
@@ -117,7 +119,8 @@ static size_t choices(const struct toy *t, int viewer)
 {
     const struct ss_lookup_shape s = {REAL_BITS, t->fine, t->columns, t->fused};
     const unsigned coefs = t->with_coefs && viewer == SS_P1 ? (unsigned)ss_lookup_coefs(&s) * t->k : 0;
-    return (size_t)1 << ((1u << t->n_bits) + 2 * (t->n_bits + t->fine) + (unsigned)ss_lookup_masks(&s) * t->k + coefs);
+    const unsigned shares = (t->fixed_b ? 1 : 2) * (t->n_bits + t->fine);
+    return (size_t)1 << ((1u << t->n_bits) + shares + (unsigned)ss_lookup_masks(&s) * t->k + coefs);
 }
 
 static struct choice choose(const struct run *run, int viewer, size_t i, enum mutant m)
@@ -125,13 +128,13 @@ static struct choice choose(const struct run *run, int viewer, size_t i, enum mu
     const struct toy *t = run->toy;
     const unsigned width = t->n_bits + t->fine;
     struct choice c = {.bits = digit(&i, 1u << t->n_bits)};
-    uint64_t b = digit(&i, width); /* b itself, and P0's share: as many choices as both shares */
-    c.b[0] = digit(&i, width);
+    uint64_t b = digit(&i, width); /* b itself, and the viewer's share: as many choices as both shares */
+    c.b[viewer] = t->fixed_b ? low(some(9000), width) : digit(&i, width);
     if (m == CONSTANT_R)
         b = ((uint64_t)1 << t->fine) | low(b, t->fine);
     if (m == SIGMA_PLUS)
         c.bits |= (uint64_t)1 << (b >> t->fine);
-    c.b[1] = b - c.b[0];
+    c.b[1 - viewer] = b - c.b[viewer];
     for (size_t k = 0; k < ss_lookup_masks(&run->shape); k++) {
         c.mask[viewer][k] = some(7000 + k);
         c.mask[1 - viewer][k] = digit(&i, t->k);
@@ -231,7 +234,8 @@ static size_t view_of(const struct run *run, int viewer, size_t i)
     const unsigned width = t->n_bits + t->fine;
     const uint64_t unit = (uint64_t)1 << ((c->b[0] + c->b[1]) >> t->fine);
     size_t view = put(0, viewer == SS_P0 ? c->bits : c->bits ^ unit, 1u << t->n_bits);
-    view = put(view, c->b[viewer], width);
+    if (!t->fixed_b)
+        view = put(view, c->b[viewer], width);
     view = put(view, run->e[1 - viewer][i], width);
     for (size_t k = 0; k < ss_lookup_masks(&run->shape); k++)
         view = put(view, run->open[1 - viewer][k * BATCH + i], t->k);
@@ -292,8 +296,8 @@ static bool leaks(const struct toy *t, int viewer, enum mutant m)
 static const struct toy ONE = {.k = 4, .n_bits = 2, .columns = 1, .with_coefs = true};
 static const struct toy ONE_WIDE = {.k = 4, .n_bits = 3, .columns = 1};
 static const struct toy ONE_FUSED = {.k = 5, .n_bits = 2, .columns = 1, .fused = true};
-static const struct toy TWO = {.k = 5, .n_bits = 2, .fine = 1, .columns = 2};
-static const struct toy TWO_FUSED = {.k = 4, .n_bits = 2, .fine = 1, .columns = 2, .fused = true};
+static const struct toy TWO = {.k = 4, .n_bits = 2, .fine = 1, .columns = 2};
+static const struct toy TWO_FUSED = {.k = 4, .n_bits = 2, .fine = 1, .columns = 2, .fused = true, .fixed_b = true};
 
 static void same_views(const struct toy *t)
 {
