@@ -2,9 +2,11 @@
 #include "harness/store_hdf5.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/disk.h"
+#include "harness/seal.h"
 
 const struct ss_field ss_store_times[SS_STORE_TIMES] = {
     {"time_wall", "ns", "wall clock of the pass", offsetof(struct ss_pass, wall_ns), false},
@@ -95,6 +97,19 @@ void ss_out_open(struct ss_out *o, size_t step)
     H5Pclose(create);
 }
 
+/* The image and its seal, in one file. */
+static enum ss_err save_sealed(const char *path, const void *image, size_t bytes)
+{
+    uint8_t *file = malloc(bytes + SS_SEAL_BYTES);
+    if (!file)
+        SS_FAIL(SS_ENV, "no memory for %s; close other programs, then repeat", path);
+    memcpy(file, image, bytes);
+    ss_seal(file + bytes, image, bytes);
+    enum ss_err err = ss_disk_replace(path, file, bytes + SS_SEAL_BYTES);
+    free(file);
+    return err;
+}
+
 enum ss_err ss_out_save(struct ss_out *o, const char *path)
 {
     /* Superblock 0: version at byte 8, "open for writing" in the consistency flags at bytes 20-23 (HDF5 File Format
@@ -109,7 +124,7 @@ enum ss_err ss_out_save(struct ss_out *o, const char *path)
         SS_FAIL_OUT(SS_ENV, "cannot lay out %s in memory; close other programs, then repeat", path);
     memset((char *)*image + FLAGS, 0, 4);
     SS_TRY_OUT(ss_disk_make_parent(path));
-    SS_TRY_OUT(ss_disk_replace(path, *image, (size_t)bytes));
+    SS_TRY_OUT(save_sealed(path, *image, (size_t)bytes));
 out:
     H5Fclose(o->file);
     H5Tclose(o->text);

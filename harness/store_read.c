@@ -1,4 +1,5 @@
 /* store_read.c — reads cell files back, strictly: what this version would not have written is refused, with the file's name. */
+#include "harness/seal.h"
 #include "harness/store_hdf5.h"
 
 #include <errno.h>
@@ -398,6 +399,10 @@ static enum ss_err read_file(struct ss_result *r, struct ss_result **many, size_
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     if (access(path, R_OK) != 0)
         SS_FAIL(SS_RESULTS, "%s: %s; delete it and run again", path, strerror(errno));
+    enum ss_sealed sealed;
+    SS_TRY(ss_seal_check(&sealed, path));
+    if (sealed == SS_SEAL_BROKEN)
+        SS_FAIL(SS_RESULTS, "%s: damaged, its checksum differs; delete it and run again", path);
     struct in in = {.text = H5Tcopy(H5T_C_S1)};
     H5Tset_size(in.text, H5T_VARIABLE);
     H5Tset_cset(in.text, H5T_CSET_UTF8);

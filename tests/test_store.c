@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "harness/disk.h"
+#include "harness/seal.h"
 
 static char dir[64];
 
@@ -309,15 +310,40 @@ Test(store, every_truncation_is_refused)
     ss_result_free(&r);
 }
 
-/* Replaces the only place where `from` stands in the file by the equally long `to`. */
+/* Replaces the only place where `from` stands in the file by the equally long `to`, and seals it again. */
 static void patch(const char *path, const char *from, const char *to)
 {
     size_t size;
     char *bytes = slurp(path, &size), *at = memmem(bytes, size, from, strlen(from));
     cr_assert_not_null(at, "no '%s' in the file", from);
     memcpy(at, to, strlen(to));
+    ss_seal((uint8_t *)bytes + size - SS_SEAL_BYTES, bytes, size - SS_SEAL_BYTES);
     cr_assert_eq(ss_disk_replace(path, bytes, size), SS_OK);
     free(bytes);
+}
+
+/* A changed bit anywhere is noticed before HDF5 sees it; files from before there were seals are read as they are. */
+Test(store, one_changed_bit_is_refused)
+{
+    struct ss_result r, back;
+    char path[PATH_MAX];
+    size_t size;
+    fill(&r, 1, 3, 2);
+    cr_assert_eq(ss_store_write(dir, &r), SS_OK);
+    ss_store_path(path, sizeof path, dir, &r.cell);
+    char *bytes = slurp(path, &size);
+    for (size_t at = 0; at < size - SS_SEAL_BYTES; at += size / 53) {
+        bytes[at] ^= 16;
+        cr_assert_eq(ss_disk_replace(path, bytes, size), SS_OK);
+        cr_expect_eq(ss_store_read(&back, path), SS_RESULTS);
+        cr_expect_not_null(strstr(ss_last_error(), "checksum"), "byte %zu: %s", at, ss_last_error());
+        bytes[at] ^= 16;
+    }
+    cr_assert_eq(ss_disk_replace(path, bytes, size - SS_SEAL_BYTES), SS_OK);
+    cr_assert_eq(ss_store_read(&back, path), SS_OK, "%s", ss_last_error());
+    ss_result_free(&back);
+    free(bytes);
+    ss_result_free(&r);
 }
 
 Test(store, values_that_do_not_belong_are_refused)
