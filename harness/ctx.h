@@ -65,6 +65,8 @@ struct ss_ctx {
     size_t tokens, past; /* of the pass in progress */
     size_t max_tokens;
     bool all_logits;
+    bool copy_only;                    /* the pass is share and reveal alone */
+    const char *cc_mode, *attestation; /* what an enclave's variant found at open(); NULL: there is no enclave */
 
     enum ss_op op; /* where we are: set by ss_enter */
     size_t layer;

@@ -15,6 +15,7 @@ const struct ss_command ss_commands[] = {
     {"eval", "perplexity and top-1 of a checkpoint under a variant, beside plain", ss_cmd_eval},
     {"report", "tables, figures, REPORT.md and REPORT.html from results", ss_cmd_report},
     {"check", "every claim of claims.csv against formula and measurement", ss_cmd_check},
+    {"attest", "verify attestation evidence of a GPU, offline", ss_cmd_attest},
     {"doctor", "environment, backends, self-tests, results integrity", ss_cmd_doctor},
     {"cell", NULL, ss_cmd_cell},
     {0},

@@ -102,7 +102,7 @@ static int threads_of(const struct ss_session *s, int role)
     int all = s->config.threads > 0 ? s->config.threads : omp_get_num_procs();
     if (role == SS_DEALER) /* works only while the parties wait */
         return all;
-    int each = all / s->config.variant->parties;
+    int each = all / ss_variant_computing(s->config.variant);
     return each > 0 ? each : 1;
 }
 
@@ -125,6 +125,7 @@ static enum ss_err open_role(struct ss_session *s, int role)
     c->host = ss_backend_find("cpu");
     c->max_tokens = g->max_tokens;
     c->all_logits = g->all_logits;
+    c->copy_only = g->copy_only;
     c->channel = s->channel;
     memcpy(c->option, g->option, sizeof c->option);
     if (ss_wire_alloc(&c->wire, c->shape->n_layers + 1) != 0)
@@ -200,6 +201,8 @@ static enum ss_err pass_role(struct ss_session *s, int role)
     if (role == SS_DEALER)
         return ss_forward_dealer(c, weights_of(s, role));
     bool first = role == SS_P0;
+    if (c->copy_only)
+        return ss_forward_copy(c, &s->activations[role], s->h_x, s->h_logits);
     return ss_forward(c, weights_of(s, role), &s->activations[role], first ? s->ids : NULL, first ? s->h_x : NULL,
                       first ? s->h_logits : NULL);
 }
@@ -216,6 +219,8 @@ static enum ss_err check_config(const struct ss_session_config *g)
     if (strcmp(g->placement, "one") != 0 && strcmp(g->placement, "split") != 0)
         SS_FAIL(SS_USAGE, "placement is 'one' (all roles on one device) or 'split' (a device for each party), not '%s'",
                 g->placement);
+    SS_REQUIRE(!g->copy_only ||
+               (g->all_logits && g->model->shape.vocab == g->model->shape.d_model && g->variant->value == SS_F32));
     if (g->max_tokens == 0 || g->max_tokens > g->model->shape.max_seq)
         SS_FAIL(SS_USAGE, "%zu tokens asked of %s; it takes 1 to %zu", g->max_tokens, g->model->name, g->model->shape.max_seq);
     return SS_OK;
@@ -249,6 +254,8 @@ enum ss_err ss_session_open(struct ss_session **out, const struct ss_session_con
     s->own_logits = malloc((config->all_logits ? config->max_tokens : 1) * shape->vocab * sizeof *s->own_logits);
     if (!s->h_x || !s->own_logits)
         SS_FAIL_OUT(SS_ENV, "out of memory for the host's copy of embeddings and logits");
+    for (size_t i = 0; config->copy_only && i < config->max_tokens * shape->d_model; i++)
+        s->h_x[i] = (float)(i % 65521);
     SS_TRY_OUT(ss_channel_new(&s->channel));
     if (config->tap)
         ss_channel_tap(s->channel, config->tap, config->tap_arg);
@@ -301,8 +308,15 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* The party whose times and counters stand for the pass. */
+static int speaker(const struct ss_session *s)
+{
+    return s->config.variant->p1_computes ? SS_P1 : SS_P0;
+}
+
 static void collect_times(struct ss_session *s, struct ss_pass *pass)
 {
+    const bool alone = s->config.variant->p1_computes;
     for (int role = 0; role < s->config.variant->parties; role++) {
         uint64_t op_ns[SS_N_OPS], online = 0;
         ss_ctx_times(&s->ctx[role], op_ns);
@@ -310,27 +324,31 @@ static void collect_times(struct ss_session *s, struct ss_pass *pass)
             if (op != SS_OP_weights && op != SS_OP_offline)
                 online += op_ns[op];
         pass->party_ns[role] = online;
+        if (alone && role != speaker(s)) /* a client that waits */
+            continue;
         pass->online_ns = max_u64(pass->online_ns, online);
         pass->offline_ns = max_u64(pass->offline_ns, op_ns[SS_OP_offline]);
         pass->weights_ns = max_u64(pass->weights_ns, op_ns[SS_OP_weights]);
-        if (role == SS_P0)
+        if (role == speaker(s))
             memcpy(pass->op_ns, op_ns, sizeof op_ns);
     }
-    pass->device_ns = strcmp(s->config.backend, "cpu") == 0 ? 0 : pass->party_ns[SS_P0];
+    pass->device_ns = strcmp(s->config.backend, "cpu") == 0 ? 0 : pass->party_ns[speaker(s)];
 }
 
-/* Bytes were counted by their senders; everything else by both parties alike. */
+/* Bytes were counted by their senders; everything else by both parties alike, or by the one that computes. */
 static enum ss_err collect_counters(struct ss_session *s)
 {
-    s->counters = s->ctx[SS_P0].counters;
-    for (int role = SS_P1; role < n_roles(s); role++) {
+    s->counters = s->ctx[speaker(s)].counters;
+    for (int role = SS_P0; role < n_roles(s); role++) {
+        if (role == speaker(s))
+            continue;
         for (int phase = 0; phase < SS_N_PHASES; phase++)
             for (int dir = 0; dir < SS_N_DIRS; dir++) {
                 int64_t *sum = ss_counters_bytes(&s->counters, (enum ss_phase)phase, (enum ss_dir)dir);
                 if (sum)
                     *sum += *ss_counters_bytes(&s->ctx[role].counters, (enum ss_phase)phase, (enum ss_dir)dir);
             }
-        struct ss_wire *to = &s->ctx[SS_P0].wire;
+        struct ss_wire *to = &s->ctx[speaker(s)].wire;
         const struct ss_wire *from = &s->ctx[role].wire;
         for (size_t i = 0; i < to->layers * SS_N_OPS * SS_N_DIRS; i++)
             to->bytes[i] += from->bytes[i];
@@ -365,6 +383,8 @@ enum ss_err ss_session_pass(struct ss_session *s, const int32_t *ids, size_t n, 
     SS_TRY(run_roles(s, all_roles(s), pass_role));
     p->wall_ns = now_ns() - start;
     collect_times(s, p);
+    if (s->config.copy_only && memcmp(s->h_x, s->h_logits, n * vocab * sizeof *s->h_x) != 0)
+        SS_FAIL(SS_CELLS, "%s: %zu rows came back altered from a copy", s->config.variant->name, n);
     return collect_counters(s);
 }
 
@@ -376,15 +396,19 @@ const struct ss_counters *ss_session_counters(const struct ss_session *s)
 void ss_session_expected(const struct ss_session *s, struct ss_counters *expected)
 {
     const struct ss_ctx *c = &s->ctx[SS_P0];
-    struct ss_job job = {
-        .shape = c->shape, .tokens = c->tokens, .past = c->past, .all_logits = c->all_logits, .option = c->option};
+    struct ss_job job = {.shape = c->shape,
+                         .tokens = c->tokens,
+                         .past = c->past,
+                         .all_logits = c->all_logits,
+                         .copy_only = c->copy_only,
+                         .option = c->option};
     memset(expected, 0, sizeof *expected);
     c->variant->cost(&job, expected);
 }
 
 const struct ss_wire *ss_session_wire(const struct ss_session *s)
 {
-    return &s->ctx[SS_P0].wire;
+    return &s->ctx[speaker(s)].wire;
 }
 
 void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS])
@@ -398,4 +422,16 @@ void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS])
 bool ss_session_resident(const struct ss_session *s)
 {
     return ss_weights_resident(s->weights[0]);
+}
+
+const char *ss_session_cc_mode(const struct ss_session *s)
+{
+    const char *mode = s->ctx[speaker(s)].cc_mode;
+    return mode ? mode : "none";
+}
+
+const char *ss_session_attestation(const struct ss_session *s)
+{
+    const char *attestation = s->ctx[speaker(s)].attestation;
+    return attestation ? attestation : "none";
 }

@@ -15,6 +15,8 @@ struct ss_session_config {
     const char *placement;      /* "one" device for all roles, or "split": one party per device */
     size_t max_tokens;          /* rows of one pass, and positions of the cache */
     bool all_logits;            /* logits for all positions, else the last */
+    bool copy_only;             /* a pass is max_tokens rows of d_model floats sent in and back, for variants on cleartext; the
+                                   model's vocab must be its d_model, and all_logits set */
     uint64_t seed;              /* synthetic weights */
     int threads;                /* CPU threads in all; 0: all available */
     size_t weight_budget_bytes; /* resident weights; SIZE_MAX: as much as fits comfortably */
@@ -30,7 +32,7 @@ struct ss_pass {              /* of one pass, nanoseconds */
     uint64_t weights_ns;      /* slowest party's weight spans */
     uint64_t party_ns[2];     /* online spans of each party, waiting included; [1] = 0 for one party */
     uint64_t device_ns;       /* online span by the backend's own marks (CUDA events), P0's device */
-    uint64_t op_ns[SS_N_OPS]; /* P0's view */
+    uint64_t op_ns[SS_N_OPS]; /* P0's view, P1's where P1 alone computes */
     int64_t energy_mj;        /* GPU energy over the pass and clock at its end: set by bench.c, -1 if unknown */
     int64_t sm_clock_mhz;
 };
@@ -46,6 +48,9 @@ void ss_session_expected(const struct ss_session *s, struct ss_counters *expecte
 const struct ss_wire *ss_session_wire(const struct ss_session *s);
 void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS]); /* all roles together */
 bool ss_session_resident(const struct ss_session *s);
+/* "hardware" or "emulated"; "verified" or "software"; both "none" for variants without an enclave. */
+const char *ss_session_cc_mode(const struct ss_session *s);
+const char *ss_session_attestation(const struct ss_session *s);
 void ss_session_close(struct ss_session *s);
 
 /* Distance of logits from a reference, both (rows, vocab). */
