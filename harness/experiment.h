@@ -1,7 +1,8 @@
 /* experiment.h — experiments/NAME.ini: a question, the cells that answer it, the tables and figures that show the answer.
 
    [experiment] title, section (the seed document's), question
-   [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells
+   [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells;
+                                                                  phase: prefill, or copy (share and reveal of rows alone)
    [options]    VARIANT.KEY = value                               a variant's options, else the variant's standard
    [effort]     warmup, reps_min, reps_max, target, max_seconds, resident_gb (weights that may stay in memory; what is more is
                 made again layer by layer, in time that is booked apart)

@@ -213,6 +213,7 @@ Test(cost, functions_of_doc_1_5b_at_56_tokens)
 /* Digest of all messages, queue by queue, of a pass with fixed keys. */
 struct trace {
     EVP_MD_CTX *md[SS_N_ROLES][SS_N_ROLES];
+    bool sealed; /* signed and encrypted under keys that are new every time: only kinds and lengths can be compared */
 };
 
 static void digest_message(void *arg, int from, int to, const char *what, const void *data, size_t bytes)
@@ -221,7 +222,8 @@ static void digest_message(void *arg, int from, int to, const char *what, const 
     uint64_t length = bytes;
     EVP_DigestUpdate(t->md[from][to], what, 4);
     EVP_DigestUpdate(t->md[from][to], &length, sizeof length);
-    EVP_DigestUpdate(t->md[from][to], data, bytes);
+    if (!t->sealed)
+        EVP_DigestUpdate(t->md[from][to], data, bytes);
 }
 
 static void trace_of(const char *variant, const char *backend, char hex[65])
@@ -239,6 +241,7 @@ static void trace_of(const char *variant, const char *backend, char hex[65])
             EVP_DigestInit_ex(t.md[from][to], EVP_sha256(), NULL);
         }
     struct ss_session_config g = config_of(&m, variant, backend, 5);
+    t.sealed = strcmp(variant, "v3-cc") == 0;
     g.tap = digest_message;
     g.tap_arg = &t;
     float *logits = malloc(5 * m.shape.vocab * sizeof *logits);

@@ -26,7 +26,12 @@ struct ss_aead {
 enum ss_err ss_hkdf_sha256(uint8_t *out, size_t n, const uint8_t *secret, size_t secret_bytes, const uint8_t *salt,
                            size_t salt_bytes, const void *info, size_t info_bytes)
 {
+    static const uint8_t zeros[32] = {0}; /* RFC 5869, 2.2: no salt is a hash's length of zeros */
     char digest[] = "SHA256";
+    if (salt_bytes == 0) {
+        salt = zeros;
+        salt_bytes = sizeof zeros;
+    }
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
     EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
     const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
