@@ -40,8 +40,9 @@ static void close_cc(struct ss_ctx *c)
     c->state = NULL;
 }
 
-/* The times of a pass are those of P1. The two meetings make them whole: P1 begins when the client has embedded its tokens,
-   and ends when it has opened the logits. The key exchange is booked as offline: a session needs it once. */
+/* The times of a pass are those of P1. The meetings make them whole: P1 goes on when the client has embedded its tokens, when
+   it has verified the evidence, and when it has opened the logits. The key exchange is booked as offline: a session needs it
+   once. */
 static enum ss_err share(struct ss_ctx *c, struct ss_val *x, const float *h_x)
 {
     struct enclave *v = c->state;
@@ -49,6 +50,7 @@ static enum ss_err share(struct ss_ctx *c, struct ss_val *x, const float *h_x)
     SS_TRY(ss_meet(c->channel, c->parties));
     SS_TRY(ss_enter(c, SS_OP_offline, c->shape->n_layers));
     SS_TRY(ss_border_connect(c, &v->border));
+    SS_TRY(ss_meet(c->channel, c->parties));
     SS_TRY(ss_enter(c, SS_OP_input, c->shape->n_layers));
     return c->role == SS_P0 ? ss_border_send(c, &v->border, "embd", h_x, n)
                             : ss_border_recv(c, &v->border, "embd", ss_f32(x), n);
