@@ -115,7 +115,7 @@ static enum ss_err open_role(struct ss_session *s, int role)
 {
     struct ss_ctx *c = &s->ctx[role];
     const struct ss_session_config *g = &s->config;
-    c->own_weights = is_split(g) && role != SS_DEALER;
+    c->own_weights = (is_split(g) && role != SS_DEALER) || (g->variant->p1_computes && role == SS_P1);
     struct ss_dev_options o = {.device = is_split(g) && role == SS_P1 ? 1 : 0, .threads = threads_of(s, role)};
     c->role = role;
     c->parties = g->variant->parties;

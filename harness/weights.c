@@ -29,6 +29,13 @@ static enum ss_err meet(struct ss_ctx *c)
     return roles == 1 || c->channel == NULL ? SS_OK : ss_meet(c->channel, roles);
 }
 
+/* The dealer only reads, and so does a client whose server computes alone. */
+static bool loads(const struct ss_ctx *c, int role)
+{
+    const bool reads = role == SS_P0 && c->variant != NULL && c->variant->p1_computes;
+    return role < c->parties && !reads;
+}
+
 /* Loads a slot unless it holds its layer for good. The first meeting: nobody reads the slot any more; the second: it is full.
  */
 static enum ss_err load(struct ss_weights *w, struct ss_ctx *c, struct ss_slot *t, size_t layer)
@@ -37,7 +44,7 @@ static enum ss_err load(struct ss_weights *w, struct ss_ctx *c, struct ss_slot *
     if (stays && w->seen[c->role][layer])
         return SS_OK;
     SS_TRY(meet(c));
-    if (c->role < c->parties)
+    if (loads(c, c->role))
         SS_TRY(ss_slot_fill(t, c, w->source, w->state, &w->shape, &w->stage[c->role], layer));
     SS_TRY(meet(c));
     w->seen[c->role][layer] = 1;
@@ -63,7 +70,8 @@ static enum ss_err place(struct ss_weights *w, struct ss_ctx *c, size_t budget_b
         SS_TRY(ss_slot_alloc(&w->slots[i], c, &ss_layer_plan, &w->shape, w->type));
     SS_TRY(ss_slot_alloc(&w->head, c, &ss_head_plan, &w->shape, w->type));
     for (int party = 0; party < c->parties; party++)
-        SS_TRY(ss_buf_alloc_host(c, &w->stage[party], ss_slot_stage_bytes(&w->shape), SS_TAG_workspace));
+        if (loads(c, party))
+            SS_TRY(ss_buf_alloc_host(c, &w->stage[party], ss_slot_stage_bytes(&w->shape), SS_TAG_workspace));
     return SS_OK;
 }
 
