@@ -157,7 +157,7 @@ static size_t write_report(const struct software *s, uint8_t report[SS_REPORT_MA
     p = put(p, nonce, SS_ATTEST_NONCE);
     p = put(p, &slot, 1);
     p = put(p, answer, sizeof answer);
-    for (uint8_t i = 0; i < BLOCKS; i++) {
+    for (int i = 0; i < BLOCKS; i++) {
         const uint8_t head[] = {(uint8_t)(i + 1), 0x01, SS_ATTEST_HASH + 3, 0, 0x01, SS_ATTEST_HASH, 0};
         p = put(p, head, sizeof head);
         p = put(p, s->measured[i], SS_ATTEST_HASH);
