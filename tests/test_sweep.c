@@ -202,7 +202,7 @@ static void remove_dir(void)
 static int sweep(const char *more)
 {
     char command[1024];
-    snprintf(command, sizeof command, "'%s' run lookups --profile smoke -E 'model==tiny-lm' --results %s %s 2>&1", binary(),
+    snprintf(command, sizeof command, "'%s' run triples --profile smoke -E 'model==tiny-lm' --results %s %s 2>&1", binary(),
              dir, more);
     FILE *pipe = popen(command, "r");
     cr_assert_not_null(pipe);
@@ -221,7 +221,7 @@ static pid_t start_sweep(void)
         int null = open("/dev/null", O_RDWR);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
-        execl(path, path, "run", "lookups", "--profile", "smoke", "-E", "model==tiny-lm", "--results", dir, (char *)NULL);
+        execl(path, path, "run", "triples", "--profile", "smoke", "-E", "model==tiny-lm", "--results", dir, (char *)NULL);
         _exit(127);
     }
     cr_assert(pid > 0);
@@ -278,7 +278,7 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
     cr_assert_not_null(strstr(out, "0 new, 4 already there"), "%s", out);
     cr_assert_eq(cell_files(&second), 4);
     cr_assert_eq(first, second, "a finished cell was written again");
-    struct ss_plan p = plan_of("lookups", "smoke");
+    struct ss_plan p = plan_of("triples", "smoke");
     for (size_t i = 0; i < p.n; i++) {
         char path[512];
         struct ss_result r;
@@ -350,7 +350,7 @@ Test(sweeping, a_folder_that_cannot_be_written_exits_5_before_measuring)
 Test(sweeping, a_damaged_cell_is_measured_again)
 {
     cr_assert_eq(sweep("-q"), 0, "%s", out);
-    struct ss_plan p = plan_of("lookups", "smoke");
+    struct ss_plan p = plan_of("triples", "smoke");
     char path[512];
     ss_store_path(path, sizeof path, dir, &p.v[0].cell);
     cr_assert_eq(truncate(path, 100), 0);
