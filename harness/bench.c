@@ -103,19 +103,24 @@ static enum ss_err note_run(struct ss_result *r, const struct ss_session_config 
 static enum ss_err resolve(struct ss_result *r, struct bench *b)
 {
     const struct ss_cell *c = b->cell;
-    if (strcmp(c->phase, "prefill") != 0)
-        SS_FAIL(SS_USAGE, "phase '%s' is unknown; this version measures prefill", c->phase);
+    const bool copy = strcmp(c->phase, "copy") == 0;
+    if (!copy && strcmp(c->phase, "prefill") != 0)
+        SS_FAIL(SS_USAGE, "phase '%s' is unknown; this version measures prefill and copy", c->phase);
     SS_TRY(ss_model_find(&b->model, c->model));
     r->shape = b->model.shape;
     r->params = ss_shape_params(&r->shape);
     const struct ss_variant *v = ss_variant_find(c->variant);
     if (!v)
         SS_FAIL(SS_USAGE, "variant '%s' is unknown; `shardscale list` names those of this build", c->variant);
+    if (copy && (v->value != SS_F32 || r->shape.vocab != r->shape.d_model))
+        SS_FAIL(SS_USAGE, "phase copy measures variants on cleartext with model 'copy', not %s with %s", v->name, c->model);
     b->config = (struct ss_session_config){.model = &b->model,
                                            .variant = v,
                                            .backend = c->backend,
                                            .placement = "one",
                                            .max_tokens = c->tokens,
+                                           .all_logits = copy,
+                                           .copy_only = copy,
                                            .seed = c->seed,
                                            .threads = b->effort->threads,
                                            .weight_budget_bytes = b->effort->weight_budget_bytes};
@@ -141,6 +146,8 @@ static enum ss_err prepare(struct ss_result *r, struct bench *b)
         SS_FAIL(SS_ENV, "no memory to count the arguments of functions; close other programs");
     ss_synth_ids(b->ids, tokens, vocab, b->cell->seed);
     SS_TRY(ss_session_open(&b->session, &b->config));
+    SS_TRY(ss_pairs_add(&r->config, "cc_mode", "%s", ss_session_cc_mode(b->session)));
+    SS_TRY(ss_pairs_add(&r->config, "attestation", "%s", ss_session_attestation(b->session)));
     return ss_pairs_add(&r->config, "residency", "%s", ss_session_resident(b->session) ? "resident" : "streamed");
 }
 
@@ -166,7 +173,8 @@ static enum ss_err run_pass(struct ss_result *r, struct bench *b, struct ss_pass
     if (r->arguments)
         memset(r->arguments, 0, sizeof *r->arguments);
     int64_t before = gpu ? ss_env_gpu_energy_mj() : -1;
-    enum ss_err err = ss_session_pass(b->session, b->ids, b->cell->tokens, b->logits, pass);
+    float *logits = b->config.copy_only ? NULL : b->logits;
+    enum ss_err err = ss_session_pass(b->session, b->ids, b->cell->tokens, logits, pass);
     int64_t after = gpu ? ss_env_gpu_energy_mj() : -1;
     pass->energy_mj = before >= 0 && after >= before ? after - before : -1;
     pass->sm_clock_mhz = gpu ? ss_env_gpu_clock() : -1;

@@ -157,7 +157,10 @@ static void print_origin(struct work *w, const struct ss_scope *scope)
     struct ss_text t = {0};
     for (size_t i = 0; i < scope->n_used; i++) {
         const struct ss_cell *c = &scope->used[i]->cell;
-        ss_text_add(&t, "%s%s %s", i ? ", " : "", c->model, c->variant);
+        const char *mode = ss_pairs_get(&scope->used[i]->config, "cc_mode");
+        const bool enclave = mode && strcmp(mode, "none") != 0;
+        ss_text_add(&t, "%s%s %s%s%s%s", i ? ", " : "", c->model, c->variant, enclave ? " (" : "", enclave ? mode : "",
+                    enclave ? ")" : "");
     }
     ss_text_add(&t, "; %zu tokens, %s", scope->base->cell.tokens, scope->base->cell.backend);
     snprintf(w->origin, sizeof w->origin, "%s", ss_text_str(&t));

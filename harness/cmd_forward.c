@@ -27,6 +27,8 @@ static enum ss_err attributes(struct ss_pairs *p, const struct ss_target *t, con
     SS_TRY(ss_pairs_add(p, "options", "%s", t->options));
     SS_TRY(ss_pairs_add(p, "claim", "%s", v->claim));
     SS_TRY(ss_pairs_add(p, "reveals", "%s", v->reveals));
+    SS_TRY(ss_pairs_add(p, "cc_mode", "%s", ss_session_cc_mode(session)));
+    SS_TRY(ss_pairs_add(p, "attestation", "%s", ss_session_attestation(session)));
     SS_TRY(ss_pairs_add(p, "backend", "%s", t->config.backend));
     SS_TRY(ss_pairs_add(p, "commit", "%s", ss_version_commit));
     const struct ss_counters *c = ss_session_counters(session);
@@ -208,8 +210,9 @@ enum ss_err ss_cmd_forward(int argc, char **argv)
     SS_TRY_OUT(attributes(&about, &t, session));
     SS_TRY_OUT(ss_session_finish(session));
     SS_TRY_OUT(ss_store_logits(out_path, logits, s.n, rows, vocab, &about));
-    printf("%s on %s (%s): %s\nlogits (%zu, %zu, %zu) in %s\n", t.config.variant->name, t.config.backend, t.options,
-           t.config.variant->claim, s.n, rows, vocab, out_path);
+    printf("%s on %s (%s; enclave: %s, attestation: %s): %s\nlogits (%zu, %zu, %zu) in %s\n", t.config.variant->name,
+           t.config.backend, t.options, ss_session_cc_mode(session), ss_session_attestation(session), t.config.variant->claim,
+           s.n, rows, vocab, out_path);
 out:
     ss_session_close(session);
     ss_sequences_free(&s);

@@ -155,7 +155,20 @@ SEED(seed_share_bytes, s->d_model * r->cell.tokens * 4)
 SEED(seed_net_per_token, 2 * s->d_model * 4)
 SEED(seed_kv_bytes, 2 * SS_SEED_KV_TOKENS * s->n_kv * s->d_head * 4 * s->n_layers)
 SEED(seed_table_bytes, SS_SEED_TABLE_BYTES)
+SEED(seed_cc_buffer_bytes, 44 * s->d_model * r->cell.tokens / 10)
 #undef SEED
+
+/* ---- the enclave, as the cell's process found it; a cell without these entries is older than the first variant that has one
+ */
+#define NOTED(name)                                                                                                            \
+    static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
+    {                                                                                                                          \
+        const char *text = ss_pairs_get(&r->config, #name);                                                                    \
+        set_text(v, text ? text : "none");                                                                                     \
+    }
+NOTED(cc_mode)
+NOTED(attestation)
+#undef NOTED
 
 /* ---- counted ---- */
 static int64_t functions(const struct ss_counters *c)
@@ -199,6 +212,7 @@ COUNTED(bytes_dealer, bytes_of(c, SS_OFFLINE, SS_D_P0, SS_D_P1))
 COUNTED(peak_total, peak_sum(r))
 COUNTED(peak_overhead, peak_sum(r) - r->peak[SS_TAG_weights])
 COUNTED(reps, (int64_t)r->reps)
+COUNTED(copy_bytes, (int64_t)(strcmp(r->cell.phase, "copy") == 0 ? 4 * r->shape.d_model * r->cell.tokens : 0))
 #undef COUNTED
 
 static void get_func_per_layer(struct ss_value *v, const struct ss_result *r)
@@ -229,6 +243,19 @@ static void get_rank(struct ss_value *v, const struct ss_result *r)
     (void)v;
     (void)r;
 }
+
+/* One copy of a pass of phase copy: its bytes over the median time. */
+#define SPEED(name, op)                                                                                                        \
+    static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
+    {                                                                                                                          \
+        struct ss_value t = {0};                                                                                               \
+        set_time(&t, r, offsetof(struct ss_pass, op_ns) + (op) * sizeof(uint64_t));                                            \
+        if (strcmp(r->cell.phase, "copy") == 0 && t.real > 0)                                                                  \
+            set_real(v, 4e-6 * (double)(r->shape.d_model * r->cell.tokens) / t.real);                                          \
+    }
+SPEED(copy_in_gb_s, SS_OP_input)
+SPEED(copy_out_gb_s, SS_OP_output)
+#undef SPEED
 
 static void get_first_ms(struct ss_value *v, const struct ss_result *r)
 {
@@ -302,6 +329,8 @@ static const struct {
     C(claim, "protects", "", TEXT, IDENTITY),
     C(reveals, "reveals", "", TEXT, IDENTITY),
     C(trust, "trusts", "", TEXT, IDENTITY),
+    C(cc_mode, "enclave", "", TEXT, COUNTED),
+    C(attestation, "attestation", "", TEXT, COUNTED),
     C(status, "status", "", TEXT, IDENTITY),
     C(func_total, "function evaluations", "evaluations", COUNT, COUNTED),
     C(func_per_layer, "function evaluations per layer", "evaluations", REAL, COUNTED),
@@ -313,6 +342,7 @@ static const struct {
     C(bytes_offline, "bytes, offline, between the parties", "B", COUNT, COUNTED),
     C(bytes_online, "bytes, online", "B", COUNT, COUNTED),
     C(bytes_output, "bytes, output opening", "B", COUNT, COUNTED),
+    C(copy_bytes, "bytes of one copy", "B", COUNT, COUNTED),
     C(bytes_dealer, "bytes from the dealer", "B", COUNT, COUNTED),
     C(peak_total, "peak memory, all tags", "B", COUNT, COUNTED),
     C(peak_overhead, "peak memory without weights", "B", COUNT, COUNTED),
@@ -327,6 +357,8 @@ static const struct {
     C(weights_ms, "weight generation or loading, median", "ms", REAL, TIMED),
     C(device_ms, "device span, median", "ms", REAL, TIMED),
     C(tokens_per_s, "prompt tokens per second", "1/s", REAL, TIMED),
+    C(copy_in_gb_s, "copy in", "GB/s", REAL, TIMED),
+    C(copy_out_gb_s, "copy out", "GB/s", REAL, TIMED),
     C(rel_l2, "relative L2 error of the logits", "", REAL, COUNTED),
     C(max_abs, "largest error of a logit", "", REAL, COUNTED),
     C(kl, "KL from plain", "nats", REAL, COUNTED),
@@ -341,6 +373,7 @@ static const struct {
     C(seed_net_per_token, "seed formula: bytes per token (4 B word)", "B", COUNT, FORMULA),
     C(seed_kv_bytes, "seed formula: KV cache, 2,048 tokens (4 B word)", "B", COUNT, FORMULA),
     C(seed_table_bytes, "seed formula: tables", "B", COUNT, FORMULA),
+    C(seed_cc_buffer_bytes, "seed formula: encryption buffers (1.1 x 4 B word)", "B", COUNT, FORMULA),
 #undef C
 };
 enum {

@@ -46,7 +46,8 @@ struct ss_marks {
 struct ss_ctx {
     int role;         /* SS_P0, SS_P1 or SS_DEALER */
     int parties;      /* 1 (plain) or 2 */
-    bool own_weights; /* this role has a copy of the weights of its own (placement split; a process of its own) */
+    bool own_weights; /* this role loads all that it reads: a copy of its own (placement split, a process of its own), or no
+                         other role computes */
     const struct ss_backend *backend;
     struct ss_dev *dev;
     const struct ss_backend *host; /* the CPU backend, for variants that stage through the host */
@@ -65,7 +66,9 @@ struct ss_ctx {
     size_t tokens, past; /* of the pass in progress */
     size_t max_tokens;
     bool all_logits;
-    struct ss_arguments *arguments; /* measurement (functions.h): NULL but in the reference pass */
+    struct ss_arguments *arguments;    /* measurement (functions.h): NULL but in the reference pass */
+    bool copy_only;                    /* the pass is share and reveal alone */
+    const char *cc_mode, *attestation; /* what an enclave's variant found at open(); NULL: there is no enclave */
 
     enum ss_op op; /* where we are: set by ss_enter */
     size_t layer;

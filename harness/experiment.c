@@ -212,6 +212,7 @@ struct axes {
         const char *only; /* model; NULL: all */
     } v[MAX_AXIS];
     uint64_t tokens[MAX_AXIS];
+    char phase[16];
 };
 
 /* Adds the variant with every combination of the alternatives of word[at] and those after it. options: so far, for
@@ -281,8 +282,9 @@ static enum ss_err read_axes(struct axes *a, const struct reader *r)
     SS_TRY(value_of(r, "axes", "variant", &variant));
     SS_TRY(value_of(r, "axes", "tokens", &tokens));
     SS_TRY(value_of(r, "axes", "phase", &phase));
-    if (strcmp(phase, "prefill") != 0)
-        SS_FAIL(SS_USAGE, "%s: [axes] phase '%s' is not known (prefill)", r->ini->path, phase);
+    if (strcmp(phase, "prefill") != 0 && strcmp(phase, "copy") != 0)
+        SS_FAIL(SS_USAGE, "%s: [axes] phase '%s' is not known (prefill, copy)", r->ini->path, phase);
+    snprintf(a->phase, sizeof a->phase, "%s", phase);
     if (strlen(model) >= sizeof a->model_text || strlen(variant) >= sizeof a->variant_text)
         SS_FAIL(SS_USAGE, "%s: [axes] list too long", r->ini->path);
     snprintf(a->model_text, sizeof a->model_text, "%s", model);
@@ -310,7 +312,7 @@ static void make_cell(struct ss_cell *c, const struct reader *r, const struct ax
     snprintf(c->model, sizeof c->model, "%s", a->model[model]);
     snprintf(c->variant, sizeof c->variant, "%s", a->v[variant].variant->name);
     snprintf(c->backend, sizeof c->backend, "%s", r->backend);
-    snprintf(c->phase, sizeof c->phase, "prefill");
+    snprintf(c->phase, sizeof c->phase, "%s", a->phase);
     snprintf(c->options, sizeof c->options, "%s", a->v[variant].options);
     ss_cell_identify(c);
 }
@@ -319,7 +321,8 @@ static void make_cell(struct ss_cell *c, const struct reader *r, const struct ax
 static enum ss_err expand(struct ss_experiment *e, const struct reader *r, const struct axes *a)
 {
     struct ss_cell c, reference;
-    for (size_t m = 0; m < a->n_models; m++)
+    const bool compared = strcmp(a->phase, "copy") != 0; /* copies have no logits */
+    for (size_t m = 0; compared && m < a->n_models; m++)
         for (size_t t = 0; t < a->n_tokens; t++) {
             make_cell(&c, r, a, m, t, 0);
             SS_TRY(ss_reference_of(&reference, &c));

@@ -4,6 +4,7 @@
    [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells
                 A variant may carry words: KEY=value, KEY=a|b|c (a cell for each, and the product of several such
                 words), @MODEL (that model only): "v3-ot entries=256|1024 columns=1|2 @tiny-lm"
+                phase: prefill, or copy (share and reveal of rows alone)
    [options]    VARIANT.KEY = value                               a variant's options, else the variant's standard
    [effort]     warmup, reps_min, reps_max, target, max_seconds, resident_gb (weights that may stay in memory; what is more is
                 made again layer by layer, in time that is booked apart); repeats: fresh processes a cell is measured in, 1

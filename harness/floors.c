@@ -143,7 +143,7 @@ bool ss_work_of(struct ss_work *w, const struct ss_result *r, enum ss_op op)
         return true;
     }
     const bool opened = v->rmsnorm == ss_clear_rmsnorm; /* nonlinear steps of lib/clear.c */
-    const bool clear = v->value == SS_F32 && v->parties == 1;
+    const bool clear = v->value == SS_F32 && ss_variant_computing(v) == 1;
     if (!is_nonlinear(op) || (!opened && !clear))
         return false;
     w->bytes = opened ? opened_bytes(r, op) : clear_bytes(r, op);

@@ -5,12 +5,22 @@
 #include "harness/channel.h"
 #include "harness/functions.h"
 
+/* false: a client whose server goes through the layers alone. */
+static bool computes(const struct ss_ctx *c)
+{
+    return c->role != SS_P0 || !c->variant->p1_computes;
+}
+
 enum ss_err ss_activations_open(struct ss_ctx *c, struct ss_activations *a)
 {
+    if (!computes(c))
+        return SS_OK;
     const struct ss_shape *s = c->shape;
     size_t row = c->max_tokens * ss_type_bytes(c->variant->value);
     size_t logit_row = c->all_logits ? row : ss_type_bytes(c->variant->value);
     SS_TRY(ss_buf_alloc(c, &a->x.buf, row * s->d_model, SS_TAG_shares));
+    if (c->copy_only)
+        return SS_OK;
     SS_TRY(ss_buf_alloc(c, &a->normed.buf, row * s->d_model, SS_TAG_shares));
     SS_TRY(ss_buf_alloc(c, &a->qkv.buf, row * ss_shape_qkv_rows(s), SS_TAG_shares));
     SS_TRY(ss_buf_alloc(c, &a->attended.buf, row * s->n_heads * s->d_head, SS_TAG_shares));
@@ -101,7 +111,8 @@ enum ss_err ss_forward(struct ss_ctx *c, struct ss_weights *weights, struct ss_a
         SS_TRY(ss_enter(c, SS_OP_weights, layer));
         SS_TRY(ss_weights_layer(weights, c, layer, &w));
         SS_TRY(offline(c, w, layer));
-        SS_TRY(layer_forward(c, a, w, layer));
+        if (computes(c))
+            SS_TRY(layer_forward(c, a, w, layer));
     }
 
     const struct ss_matrix *head;
@@ -109,13 +120,29 @@ enum ss_err ss_forward(struct ss_ctx *c, struct ss_weights *weights, struct ss_a
     SS_TRY(ss_enter(c, SS_OP_weights, n_layers));
     SS_TRY(ss_weights_head(weights, c, &final_norm, &head));
     SS_TRY(offline(c, NULL, n_layers));
-    SS_TRY(ss_enter(c, SS_OP_final_norm, n_layers));
-    struct ss_val last = wanted_rows(c, &a->x);
-    SS_TRY(rmsnorm(c, &a->normed, &last, final_norm));
-    SS_TRY(ss_enter(c, SS_OP_lm_head, n_layers));
-    SS_TRY(v->linear(c, &a->logits, &a->normed, &(struct ss_linear){.w = *head}));
+    a->logits.rows = c->all_logits ? c->tokens : 1;
+    a->logits.cols = c->shape->vocab;
+    if (computes(c)) {
+        SS_TRY(ss_enter(c, SS_OP_final_norm, n_layers));
+        struct ss_val last = wanted_rows(c, &a->x);
+        SS_TRY(rmsnorm(c, &a->normed, &last, final_norm));
+        SS_TRY(ss_enter(c, SS_OP_lm_head, n_layers));
+        SS_TRY(v->linear(c, &a->logits, &a->normed, &(struct ss_linear){.w = *head}));
+    }
     SS_TRY(ss_enter(c, SS_OP_output, n_layers));
     SS_TRY(v->reveal(c, &a->logits, c->role == SS_P0 ? h_logits : NULL));
+    return ss_leave(c);
+}
+
+enum ss_err ss_forward_copy(struct ss_ctx *c, struct ss_activations *a, const float *h_x, float *h_out)
+{
+    const bool client = c->role == SS_P0;
+    SS_TRY(ss_enter(c, SS_OP_input, c->shape->n_layers));
+    a->x.rows = c->tokens;
+    a->x.cols = c->shape->d_model;
+    SS_TRY(c->variant->share(c, &a->x, client ? h_x : NULL));
+    SS_TRY(ss_enter(c, SS_OP_output, c->shape->n_layers));
+    SS_TRY(c->variant->reveal(c, &a->x, client ? h_out : NULL));
     return ss_leave(c);
 }
 

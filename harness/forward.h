@@ -11,6 +11,9 @@ struct ss_activations {
 SS_CHECKED enum ss_err ss_activations_open(struct ss_ctx *c, struct ss_activations *a);
 void ss_activations_close(struct ss_ctx *c, struct ss_activations *a);
 
+/* What of the tokens' rows crosses to the computing side and back, alone: h_x (tokens, d_model) -> h_out, both P0's. */
+SS_CHECKED enum ss_err ss_forward_copy(struct ss_ctx *c, struct ss_activations *a, const float *h_x, float *h_out);
+
 /* One pass of a party over c->tokens ids on top of c->past cached positions. ids and h_logits (all_logits ? tokens : 1, vocab):
    read and written by P0 only. */
 SS_CHECKED enum ss_err ss_forward(struct ss_ctx *c, struct ss_weights *weights, struct ss_activations *a, const int32_t *ids,

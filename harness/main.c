@@ -18,6 +18,7 @@ const struct ss_command ss_commands[] = {
     {"compare", "two sets of results: ratios of times with intervals, counters exactly", ss_cmd_compare},
     {"export", "all cells with their numbers and provenance, as csv, json or md", ss_cmd_export},
     {"merge", "the cells of results in one file", ss_cmd_merge},
+    {"attest", "verify attestation evidence of a GPU, offline", ss_cmd_attest},
     {"doctor", "environment, backends, self-tests, results integrity", ss_cmd_doctor},
     {"cell", NULL, ss_cmd_cell},
     {0},

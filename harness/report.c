@@ -246,6 +246,34 @@ static void add_column(struct ss_table *t, const struct ss_column *c)
     ss_table_column(t, c->name, header, c->kind != SS_COL_TEXT);
 }
 
+/* A row of a variant with an enclave must say what makes it: the two columns that do, after the variant's name. */
+static enum ss_err add_enclave(struct ss_column *column, size_t *n, const struct ss_view *v)
+{
+    struct ss_column mode, attestation;
+    size_t at = *n;
+    bool wanted = false;
+    SS_TRY(ss_column_find(&mode, "cc_mode"));
+    SS_TRY(ss_column_find(&attestation, "attestation"));
+    for (size_t i = 0; i < v->n; i++) {
+        struct ss_value value;
+        ss_column_value(&value, &mode, v->row[i]);
+        wanted = wanted || (value.present && strcmp(value.text, "none") != 0);
+    }
+    for (size_t i = 0; i < *n; i++) {
+        if (strcmp(column[i].name, mode.name) == 0)
+            return SS_OK;
+        if (strcmp(column[i].name, "variant") == 0)
+            at = i + 1;
+    }
+    if (!wanted)
+        return SS_OK;
+    memmove(&column[at + 2], &column[at], (*n - at) * sizeof *column);
+    column[at] = mode;
+    column[at + 1] = attestation;
+    *n += 2;
+    return SS_OK;
+}
+
 static enum ss_err read_columns(struct ss_column *column, size_t *n, const struct ss_view *v, const struct ss_table_spec *spec)
 {
     enum { MOST = 40 };
@@ -263,12 +291,12 @@ static enum ss_err read_columns(struct ss_column *column, size_t *n, const struc
             status = true;
             SS_TRY(ss_column_find(&column[(*n)++], "status"));
         }
-    return SS_OK;
+    return add_enclave(column, n, v);
 }
 
 enum ss_err ss_report_table(struct ss_table *t, const struct ss_view *v, const struct ss_table_spec *spec)
 {
-    struct ss_column column[42];
+    struct ss_column column[44]; /* 40, status, the enclave's two */
     size_t n;
     if (*spec->fit)
         return ss_fits_table(t, v, spec);

@@ -14,7 +14,7 @@ static const struct {
     {"1.2", "Scaling ratios (1.5B to 7B)", "1.2"},
     {"2.1", "V2 (baseline)", "2.1"},
     {"2.2", "V3 (GPU-optimised)", "2.2"},
-    {"2.3", "V3-CC (confidential computing)", "2.3"},
+    {"2.3", "V3-CC (an enclave behind a sealed border)", "2.3"},
     {"2.4", "V3-MPC (multi-party computation)", "2.4"},
     {"2.5", "V3-OT (oblivious transfer)", "2.5"},
     {"3.1", "Security overhead memory at scale", "3.1"},

@@ -111,7 +111,7 @@ static int threads_of(const struct ss_session *s, int role)
     int all = s->config.threads > 0 ? s->config.threads : omp_get_num_procs();
     if (role == SS_DEALER || s->config.peers) /* the dealer works only while the parties wait */
         return all;
-    int each = all / s->config.variant->parties;
+    int each = all / ss_variant_computing(s->config.variant);
     return each > 0 ? each : 1;
 }
 
@@ -124,7 +124,7 @@ static enum ss_err open_role(struct ss_session *s, int role)
 {
     struct ss_ctx *c = &s->ctx[role];
     const struct ss_session_config *g = &s->config;
-    c->own_weights = g->peers || (is_split(g) && role != SS_DEALER);
+    c->own_weights = g->peers || (is_split(g) && role != SS_DEALER) || (g->variant->p1_computes && role == SS_P1);
     struct ss_dev_options o = {.device = is_split(g) && role == SS_P1 ? 1 : 0, .threads = threads_of(s, role)};
     c->role = role;
     c->parties = g->variant->parties;
@@ -134,6 +134,7 @@ static enum ss_err open_role(struct ss_session *s, int role)
     c->host = ss_backend_find("cpu");
     c->max_tokens = g->max_tokens;
     c->all_logits = g->all_logits;
+    c->copy_only = g->copy_only;
     c->channel = s->channel;
     c->arguments = g->arguments;
     memcpy(c->option, g->option, sizeof c->option);
@@ -226,6 +227,8 @@ static enum ss_err pass_role(struct ss_session *s, int role)
     if (role == SS_DEALER)
         return ss_forward_dealer(c, weights_of(s, role));
     bool first = role == SS_P0;
+    if (c->copy_only)
+        return ss_forward_copy(c, &s->activations[role], s->h_x, s->h_logits);
     return ss_forward(c, weights_of(s, role), &s->activations[role], first ? s->ids : NULL, first ? s->h_x : NULL,
                       first ? s->h_logits : NULL);
 }
@@ -248,6 +251,8 @@ static enum ss_err check_config(const struct ss_session_config *g)
         SS_FAIL(SS_USAGE, "a process of one role has one device: --placement is 'one'");
     if (g->peers && g->peers->role != SS_P0)
         return SS_OK;
+    SS_REQUIRE(!g->copy_only ||
+               (g->all_logits && g->model->shape.vocab == g->model->shape.d_model && g->variant->value == SS_F32));
     if (g->max_tokens == 0 || g->max_tokens > g->model->shape.max_seq)
         SS_FAIL(SS_USAGE, "%zu tokens asked of %s; it takes 1 to %zu", g->max_tokens, g->model->name, g->model->shape.max_seq);
     return SS_OK;
@@ -284,6 +289,8 @@ static enum ss_err open_host_copies(struct ss_session *s)
     s->own_logits = malloc((s->config.all_logits ? s->config.max_tokens : 1) * shape->vocab * sizeof *s->own_logits);
     if (!s->h_x || !s->own_logits)
         SS_FAIL(SS_ENV, "out of memory for the host's copy of embeddings and logits");
+    for (size_t i = 0; s->config.copy_only && i < s->config.max_tokens * shape->d_model; i++)
+        s->h_x[i] = (float)(i % 65521);
     return SS_OK;
 }
 
@@ -356,8 +363,15 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* The party whose times and counters stand for the pass. */
+static int speaker(const struct ss_session *s)
+{
+    return s->config.variant->p1_computes ? SS_P1 : SS_P0;
+}
+
 static void collect_times(struct ss_session *s, struct ss_pass *pass)
 {
+    const bool alone = s->config.variant->p1_computes;
     for (int role = 0; role < SS_N_ROLES; role++) {
         uint64_t op_ns[SS_N_OPS], online = 0;
         if (!(all_roles(s) >> role & 1) || (role == SS_DEALER && home(s) != SS_DEALER))
@@ -368,27 +382,31 @@ static void collect_times(struct ss_session *s, struct ss_pass *pass)
                 online += op_ns[op];
         if (role != SS_DEALER)
             pass->party_ns[role] = online;
+        if (alone && !s->config.peers && role != SS_P1) /* a client that waits */
+            continue;
         pass->online_ns = max_u64(pass->online_ns, online);
         pass->offline_ns = max_u64(pass->offline_ns, op_ns[SS_OP_offline]);
         pass->weights_ns = max_u64(pass->weights_ns, op_ns[SS_OP_weights]);
-        if (role == home(s))
+        if (role == (s->config.peers ? home(s) : speaker(s)))
             memcpy(pass->op_ns, op_ns, sizeof op_ns);
     }
-    pass->device_ns = strcmp(s->config.backend, "cpu") == 0 ? 0 : pass->party_ns[SS_P0];
+    pass->device_ns = strcmp(s->config.backend, "cpu") == 0 ? 0 : pass->party_ns[speaker(s)];
 }
 
-/* Bytes were counted by their senders; everything else by both parties alike. */
+/* Bytes were counted by their senders; everything else by both parties alike, or by the one that computes. */
 static enum ss_err collect_counters(struct ss_session *s)
 {
-    s->counters = s->ctx[SS_P0].counters;
-    for (int role = SS_P1; role < n_roles(s); role++) {
+    s->counters = s->ctx[speaker(s)].counters;
+    for (int role = SS_P0; role < n_roles(s); role++) {
+        if (role == speaker(s))
+            continue;
         for (int phase = 0; phase < SS_N_PHASES; phase++)
             for (int dir = 0; dir < SS_N_DIRS; dir++) {
                 int64_t *sum = ss_counters_bytes(&s->counters, (enum ss_phase)phase, (enum ss_dir)dir);
                 if (sum)
                     *sum += *ss_counters_bytes(&s->ctx[role].counters, (enum ss_phase)phase, (enum ss_dir)dir);
             }
-        struct ss_wire *to = &s->ctx[SS_P0].wire;
+        struct ss_wire *to = &s->ctx[speaker(s)].wire;
         const struct ss_wire *from = &s->ctx[role].wire;
         for (size_t i = 0; i < to->layers * SS_N_OPS * SS_N_DIRS; i++)
             to->bytes[i] += from->bytes[i];
@@ -421,6 +439,8 @@ static enum ss_err run_pass(struct ss_session *s, size_t n, struct ss_pass *pass
     SS_TRY(run_roles(s, all_roles(s), pass_role));
     p->wall_ns = now_ns() - start;
     collect_times(s, p);
+    if (s->config.copy_only && memcmp(s->h_x, s->h_logits, n * s->config.model->shape.vocab * sizeof *s->h_x) != 0)
+        SS_FAIL(SS_CELLS, "%s: %zu rows came back altered from a copy", s->config.variant->name, n);
     if (s->config.peers)
         SS_TRY(run_roles(s, all_roles(s), share_counts));
     return collect_counters(s);
@@ -473,8 +493,12 @@ const struct ss_counters *ss_session_counters(const struct ss_session *s)
 void ss_session_expected(const struct ss_session *s, struct ss_counters *expected)
 {
     const struct ss_ctx *c = &s->ctx[home(s)];
-    struct ss_job job = {
-        .shape = c->shape, .tokens = c->tokens, .past = c->past, .all_logits = c->all_logits, .option = c->option};
+    struct ss_job job = {.shape = c->shape,
+                         .tokens = c->tokens,
+                         .past = c->past,
+                         .all_logits = c->all_logits,
+                         .copy_only = c->copy_only,
+                         .option = c->option};
     memset(expected, 0, sizeof *expected);
     c->variant->cost(&job, expected);
 }
@@ -496,7 +520,7 @@ enum ss_err ss_session_functions(struct ss_session *s, bool *approximated, struc
 
 const struct ss_wire *ss_session_wire(const struct ss_session *s)
 {
-    return &s->ctx[SS_P0].wire;
+    return &s->ctx[speaker(s)].wire;
 }
 
 void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS])
@@ -510,4 +534,16 @@ void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS])
 bool ss_session_resident(const struct ss_session *s)
 {
     return ss_weights_resident(s->weights[0]);
+}
+
+const char *ss_session_cc_mode(const struct ss_session *s)
+{
+    const char *mode = s->ctx[speaker(s)].cc_mode;
+    return mode ? mode : "none";
+}
+
+const char *ss_session_attestation(const struct ss_session *s)
+{
+    const char *attestation = s->ctx[speaker(s)].attestation;
+    return attestation ? attestation : "none";
 }

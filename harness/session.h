@@ -12,13 +12,15 @@ struct ss_session_config {
     const struct ss_model *model;
     const struct ss_variant *variant;
     int64_t option[SS_MAX_OPTIONS];
-    const char *backend;            /* "cpu" or "cuda" */
-    const char *placement;          /* "one" device for all roles, or "split": one party per device */
-    size_t max_tokens;              /* rows of one pass, and positions of the cache; over TCP P0's holds for all */
-    bool all_logits;                /* logits for all positions, else the last; over TCP P0's holds for all */
-    uint64_t seed;                  /* synthetic weights */
-    int threads;                    /* CPU threads in all; 0: all available */
-    size_t weight_budget_bytes;     /* resident weights; SIZE_MAX: as much as fits comfortably */
+    const char *backend;        /* "cpu" or "cuda" */
+    const char *placement;      /* "one" device for all roles, or "split": one party per device */
+    size_t max_tokens;          /* rows of one pass, and positions of the cache; over TCP P0's holds for all */
+    bool all_logits;            /* logits for all positions, else the last; over TCP P0's holds for all */
+    bool copy_only;             /* a pass is max_tokens rows of d_model floats sent in and back, for variants on cleartext; the
+                                   model's vocab must be its d_model, and all_logits set */
+    uint64_t seed;              /* synthetic weights */
+    int threads;                /* CPU threads in all; 0: all available */
+    size_t weight_budget_bytes; /* resident weights; SIZE_MAX: as much as fits comfortably */
     const struct ss_peers *peers;   /* this process plays one role, the others are processes too; NULL: all are threads here */
     struct ss_arguments *arguments; /* counted in every pass (functions.h): plain fp32 only; NULL: not */
     const uint8_t *fixed_key;       /* tests only: 16 bytes from which every role's randomness derives; NULL: from the OS */
@@ -33,7 +35,7 @@ struct ss_pass {              /* of one pass, nanoseconds; over TCP: of the role
     uint64_t weights_ns;      /* slowest party's weight spans */
     uint64_t party_ns[2];     /* online spans of each party, waiting included; [1] = 0 for one party */
     uint64_t device_ns;       /* online span by the backend's own marks (CUDA events), P0's device */
-    uint64_t op_ns[SS_N_OPS]; /* P0's view */
+    uint64_t op_ns[SS_N_OPS]; /* P0's view, P1's where P1 alone computes */
     int64_t energy_mj;        /* GPU energy over the pass and clock at its end: set by bench.c, -1 if unknown */
     int64_t sm_clock_mhz;
     int64_t process; /* of a repeated cell: the fresh process it ran in, counted from 0 */
@@ -58,6 +60,9 @@ bool ss_session_resident(const struct ss_session *s);
 /* What the last pass evaluated in the place of the functions (variant.h). false: floating point. */
 SS_CHECKED enum ss_err ss_session_functions(struct ss_session *s, bool *approximated,
                                             struct ss_function_fit fit[SS_N_FUNCTIONS]);
+/* "hardware" or "emulated"; "verified" or "software"; both "none" for variants without an enclave. */
+const char *ss_session_cc_mode(const struct ss_session *s);
+const char *ss_session_attestation(const struct ss_session *s);
 void ss_session_close(struct ss_session *s);
 
 /* Distance of logits from a reference, both (rows, vocab). */

@@ -56,7 +56,7 @@ static void estimate(struct ss_planned *p, const struct ss_variant *v)
     const struct ss_shape *s = &p->shape;
     const struct ss_backend *backend = ss_backend_find(p->cell.backend);
     enum ss_type type = v->weights == SS_WEIGHTS_FLOAT ? SS_BF16 : backend ? backend->ring_matrix : SS_I16;
-    size_t streaming, resident, parties = (size_t)v->parties, value = ss_type_bytes(v->value);
+    size_t streaming, resident, parties = (size_t)ss_variant_computing(v), value = ss_type_bytes(v->value);
     ss_weights_footprint(s, type, &streaming, &resident);
     size_t cache = 2 * s->n_layers * s->n_kv * s->d_head;
     size_t rows = 8 * (s->d_model + ss_shape_qkv_rows(s) + 3 * s->d_ff);
@@ -70,7 +70,9 @@ static enum ss_err wire_cost(struct ss_planned *p, const struct ss_variant *v)
     int64_t option[SS_MAX_OPTIONS] = {0};
     struct ss_counters expected = {0};
     SS_TRY(ss_options_parse(v, p->cell.options, option));
-    const struct ss_job job = {.shape = &p->shape, .tokens = p->cell.tokens, .option = option};
+    const bool copy = strcmp(p->cell.phase, "copy") == 0; /* every row comes back */
+    const struct ss_job job = {
+        .shape = &p->shape, .tokens = p->cell.tokens, .all_logits = copy, .copy_only = copy, .option = option};
     v->cost(&job, &expected);
     p->wire_bytes = ss_counters_bytes_total(&expected);
     return SS_OK;
@@ -280,7 +282,8 @@ static double prior_seconds(const struct ss_planned *c)
 {
     const struct ss_variant *v = ss_variant_find(c->cell.variant);
     double per_param = strcmp(c->cell.backend, "cuda") == 0 ? 2e-11 : 5e-10;
-    double pass = (double)c->params * per_param * (1 + (double)c->cell.tokens / 64) * (v && v->parties > 1 ? 2 : 1) + 1e-3;
+    double pass =
+        (double)c->params * per_param * (1 + (double)c->cell.tokens / 64) * (v && ss_variant_computing(v) > 1 ? 2 : 1) + 1e-3;
     double reps = c->effort.max_seconds / pass;
     if (reps > (double)c->effort.reps_max)
         reps = (double)c->effort.reps_max;

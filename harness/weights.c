@@ -16,6 +16,7 @@ struct ss_weights {
     size_t n_slots; /* n_layers if resident, else 1 */
     struct ss_slot *slots, head;
     struct ss_buf stage[2]; /* host, one for each party */
+    bool one_stage; /* opened by a role that loads for itself alone */
     /* seen[role][layer]: the role has met the others over this layer, so it is loaded. Each role reads and writes its own row
        only; all go through the layers in the same order and therefore decide alike. [n_layers] is the head. */
     uint8_t *seen[SS_N_ROLES];
@@ -29,6 +30,13 @@ static enum ss_err meet(struct ss_ctx *c)
     return roles == 1 || c->channel == NULL ? SS_OK : ss_meet_here(c, roles);
 }
 
+/* The dealer only reads, and so does a client whose server computes alone. */
+static bool loads(const struct ss_ctx *c, int role)
+{
+    const bool reads = role == SS_P0 && c->variant != NULL && c->variant->p1_computes;
+    return (role < c->parties || c->own_weights) && !reads;
+}
+
 /* Loads a slot unless it holds its layer for good. The first meeting: nobody reads the slot any more; the second: it is full.
  */
 static enum ss_err load(struct ss_weights *w, struct ss_ctx *c, struct ss_slot *t, size_t layer)
@@ -37,8 +45,8 @@ static enum ss_err load(struct ss_weights *w, struct ss_ctx *c, struct ss_slot *
     if (stays && w->seen[c->role][layer])
         return SS_OK;
     SS_TRY(meet(c));
-    if (c->own_weights || c->role < c->parties)
-        SS_TRY(ss_slot_fill(t, c, w->source, w->state, &w->shape, &w->stage[c->own_weights ? 0 : c->role], layer));
+    if (loads(c, c->role))
+        SS_TRY(ss_slot_fill(t, c, w->source, w->state, &w->shape, &w->stage[w->one_stage ? 0 : c->role], layer));
     SS_TRY(meet(c));
     w->seen[c->role][layer] = 1;
     return SS_OK;
@@ -62,8 +70,10 @@ static enum ss_err place(struct ss_weights *w, struct ss_ctx *c, size_t budget_b
     for (size_t i = 0; i < w->n_slots; i++)
         SS_TRY(ss_slot_alloc(&w->slots[i], c, &ss_layer_plan, &w->shape, w->type));
     SS_TRY(ss_slot_alloc(&w->head, c, &ss_head_plan, &w->shape, w->type));
-    for (int party = 0; party < (c->own_weights ? 1 : c->parties); party++)
-        SS_TRY(ss_buf_alloc_host(c, &w->stage[party], ss_slot_stage_bytes(&w->shape), SS_TAG_workspace));
+    w->one_stage = c->own_weights;
+    for (int party = 0; party < (w->one_stage ? 1 : c->parties); party++)
+        if (w->one_stage || loads(c, party))
+            SS_TRY(ss_buf_alloc_host(c, &w->stage[party], ss_slot_stage_bytes(&w->shape), SS_TAG_workspace));
     return SS_OK;
 }
 

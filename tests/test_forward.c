@@ -267,6 +267,7 @@ Test(cost, functions_of_doc_1_5b_at_56_tokens)
 /* Digest of all messages, queue by queue, of a pass with fixed keys. */
 struct trace {
     EVP_MD_CTX *md[SS_N_ROLES][SS_N_ROLES];
+    bool sealed; /* signed and encrypted under keys that are new every time: only kinds and lengths can be compared */
 };
 
 static void digest_message(void *arg, int from, int to, const char *what, const void *data, size_t bytes)
@@ -275,7 +276,8 @@ static void digest_message(void *arg, int from, int to, const char *what, const 
     uint64_t length = bytes;
     EVP_DigestUpdate(t->md[from][to], what, 4);
     EVP_DigestUpdate(t->md[from][to], &length, sizeof length);
-    EVP_DigestUpdate(t->md[from][to], data, bytes);
+    if (!t->sealed)
+        EVP_DigestUpdate(t->md[from][to], data, bytes);
 }
 
 enum { TRACED = 5 };
@@ -293,6 +295,7 @@ static void trace_of(struct ss_session_config g, float *logits, char hex[65])
             t.md[from][to] = EVP_MD_CTX_new();
             EVP_DigestInit_ex(t.md[from][to], EVP_sha256(), NULL);
         }
+    t.sealed = strcmp(g.variant->name, "v3-cc") == 0;
     g.tap = digest_message;
     g.tap_arg = &t;
     pass(&g, ids, TRACED, logits);

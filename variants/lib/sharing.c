@@ -53,6 +53,8 @@ void ss_cost_functions(const struct ss_job *job, struct ss_counters *e)
     const struct ss_shape *s = job->shape;
     int64_t t = (int64_t)job->tokens, past = (int64_t)job->past, layers = (int64_t)s->n_layers;
     int64_t heads = (int64_t)s->n_heads, d_ff = (int64_t)s->d_ff;
+    if (job->copy_only)
+        return;
     e->func_silu += layers * t * d_ff;
     e->func_exp += layers * heads * (t * past + t * (t + 1) / 2);
     e->func_recip += layers * heads * t;
