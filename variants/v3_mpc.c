@@ -26,5 +26,6 @@ const struct ss_variant ss_variant_v3_mpc = {
     .attention = ss_hidden_attention,
     .swiglu = ss_hidden_swiglu,
     .reveal = ss_sharing_reveal,
+    .functions = ss_mpc_functions,
     .cost = ss_mpc_cost,
 };
