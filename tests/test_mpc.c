@@ -183,6 +183,21 @@ Test(mpc, an_eps_that_its_scales_cannot_hold_is_refused)
     }
 }
 
+Test(mpc, more_positions_than_a_tournament_has_levels_are_refused)
+{
+    struct roles r;
+    set_up(&r, "", 64, 1e-6);
+    r.ctx[SS_DEALER].max_tokens = 1 << 16;
+    cr_expect_eq(ss_mpc_open(&r.ctx[SS_DEALER]), SS_OK, "%s", ss_last_error());
+    ss_mpc_close(&r.ctx[SS_DEALER]);
+    ss_set_error_silent(1);
+    r.ctx[SS_P0].max_tokens = (1 << 16) + 1;
+    cr_expect_eq(ss_mpc_open(&r.ctx[SS_P0]), SS_USAGE);
+    cr_expect(strstr(ss_last_error(), "65537 positions"), "%s", ss_last_error());
+    ss_mpc_close(&r.ctx[SS_P0]);
+    roles_close(&r);
+}
+
 /* Sums of exp: 1/2, every power of two, and the full sum of equal scores. */
 static void recip_everywhere(const char *options, size_t positions)
 {

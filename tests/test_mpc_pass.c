@@ -79,8 +79,8 @@ static void write_file(const char *dir, const char *name, const void *data, size
     cr_assert(f && fwrite(data, 1, bytes, f) == bytes && fclose(f) == 0, "%s", path);
 }
 
-/* qwen2-tiny-a in `dir` with the gates of every layer 32 times as large: bf16, whose exponents begin at bit 7. */
-static void write_large_gates(const char *dir)
+/* qwen2-tiny-a in `dir` with the gates of every layer times 2^power: bf16, whose exponents begin at bit 7. */
+static void write_gates(const char *dir, int power)
 {
     char from[1200], *config;
     size_t n;
@@ -109,7 +109,7 @@ static void write_large_gates(const char *dir)
         for (int64_t i = json_integer_value(json_array_get(at, 0)); i < json_integer_value(json_array_get(at, 1)); i += 2) {
             uint16_t w;
             memcpy(&w, all + 8 + header + i, 2);
-            w = (uint16_t)(w & 0x7f80 ? w + (5 << 7) : w);
+            w = (uint16_t)(w & 0x7f80 ? w + power * 128 : w);
             memcpy(all + 8 + header + i, &w, 2);
         }
         scaled++;
@@ -120,14 +120,24 @@ static void write_large_gates(const char *dir)
     free(all);
 }
 
+static void remove_model(const char *dir)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    unlink(path);
+    rmdir(dir);
+}
+
 /* Gates beyond 8 are counted; the polynomial leaves the function there, the pieces do not. */
 Test(mpc_pass, gates_out_of_range_are_counted_without_pieces)
 {
     struct ss_result reference, clipped, none;
     int64_t beyond = 0;
-    char dir[] = "/tmp/ss_gates_XXXXXX", path[64];
+    char dir[] = "/tmp/ss_gates_XXXXXX";
     cr_assert(mkdtemp(dir));
-    write_large_gates(dir);
+    write_gates(dir, 5);
     run_cell(&reference, dir, 8, "plain", "compute=fp32", NULL);
     for (int i = 0; i < SS_ARGUMENT_BINS; i++)
         beyond += fabs(ss_arguments_edge(i)) >= 8 ? reference.arguments->count[SS_FN_silu][i] : 0;
@@ -141,11 +151,7 @@ Test(mpc_pass, gates_out_of_range_are_counted_without_pieces)
     struct ss_result *all[] = {&reference, &clipped, &none};
     for (size_t i = 0; i < 3; i++)
         ss_result_free(all[i]);
-    snprintf(path, sizeof path, "%s/config.json", dir);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    unlink(path);
-    rmdir(dir);
+    remove_model(dir);
 }
 
 struct counts {
@@ -164,6 +170,31 @@ static void add_norm(struct counts *c, int64_t n, int64_t d)
     c->trunc += n * (d + 1 + 7 + 1 + 1);
     c->words += 19 * words_of(n);
     c->opened += n * (d + 1 + 4 + 4 + 1);
+}
+
+Test(mpc_pass, gates_of_weights_too_small_for_its_scales_are_refused)
+{
+    char dir[] = "/tmp/ss_gates_XXXXXX";
+    struct ss_model m;
+    struct ss_session *s;
+    int32_t id = 1;
+    cr_assert(mkdtemp(dir));
+    write_gates(dir, -16);
+    cr_assert_eq(ss_model_from_dir(&m, dir), SS_OK);
+    struct ss_session_config g = {.model = &m,
+                                  .variant = ss_variant_find("v3-mpc"),
+                                  .backend = "cpu",
+                                  .placement = "one",
+                                  .max_tokens = 1,
+                                  .threads = 1,
+                                  .weight_budget_bytes = SIZE_MAX};
+    cr_assert_eq(ss_options_parse(g.variant, "frac=18", g.option), SS_OK);
+    ss_set_error_silent(1);
+    cr_assert_eq(ss_session_open(&s, &g), SS_OK);
+    cr_expect_eq(ss_session_pass(s, &id, 1, NULL, NULL), SS_USAGE);
+    cr_expect(strstr(ss_last_error(), "use fewer frac bits"), "%s", ss_last_error());
+    ss_session_close(s);
+    remove_model(dir);
 }
 
 /* Three windows of tiny-lm's held-out text: next-token scores as good as plain's (issue: 0.5 %, 99 %). */
@@ -277,4 +308,8 @@ Test(mpc_pass, counts_of_doc_1_5b_at_8_tokens_by_hand)
     /* A norm: 1 + 19 + 1 + 1. A layer: two, q k v 2, three maxima of 8, exp 25, 1 / sum 18, weights 3, projections 2,
      * SwiGLU 20. */
     cr_expect_eq(e.rounds_online, LAYERS * (2 * 22 + 2 + 3 * 8 + 25 + 18 + 3 + 2 + 20) + 22);
+    const struct ss_job longest = {.shape = &m.shape, .tokens = 32768, .option = option};
+    struct ss_counters at_32768 = {0};
+    ss_variant_find("v3-mpc")->cost(&longest, &at_32768);
+    cr_expect_eq(at_32768.rounds_online, LAYERS * (114 + 15 * 8) + 22);
 }
