@@ -1,6 +1,7 @@
 /* test_mpc.c — v3-mpc's functions between dealer and parties over their whole ranges, against the errors that it states. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -288,4 +289,97 @@ Test(mpc, relu_is_exact)
         cr_assert_eq((int64_t)opened(run, j), x[j] > 0 ? x[j] : 0);
     free(run);
     roles_close(&r);
+}
+
+/* ---- SwiGLU: gates of several row bits, `up` 1, so that what comes out is SiLU. */
+enum { COLS = 64, ROWS = 20, UP_BITS = 10, SILU = 20 };
+
+struct gates {
+    uint8_t bits[2 * COLS]; /* of gate, then up */
+    uint64_t gate_up[2][ROWS * 2 * COLS], out[2][ROWS * COLS];
+    struct ss_function_fit fit[SS_N_FUNCTIONS];
+};
+
+static enum ss_err swiglu_role(struct ss_ctx *c, void *arg)
+{
+    struct gates *g = arg;
+    struct ss_needs needs = {0};
+    const struct ss_layer layer = {.gate_up = {.w = {.h_row_bits = g->bits}}};
+    SS_TRY(ss_mpc_open(c));
+    struct ss_mpc *v = c->state;
+    v->h.bits.silu = SILU;
+    c->phase = SS_OFFLINE;
+    SS_TRY(ss_mpc_layer(c, &layer));
+    v->plan.h.fn->need_swiglu(&needs, &v->plan.h, &v->h.bits, ROWS);
+    SS_TRY(ss_supply_layer(c, &v->h.supply, &needs));
+    c->phase = SS_ONLINE;
+    c->tokens = ROWS;
+    if (c->role != SS_DEALER) {
+        const struct ss_val gate_up = {
+            .buf = {.p = g->gate_up[c->role]}, .rows = ROWS, .cols = 2 * COLS, .bits = v->plan.h.f, .col_bits = g->bits};
+        struct ss_val out = {.buf = {.p = g->out[c->role]}};
+        SS_TRY(ss_mpc_swiglu(c, &out, &gate_up));
+    }
+    if (c->role == SS_P0)
+        SS_TRY(ss_mpc_functions(c, g->fit));
+    ss_mpc_close(c);
+    return SS_OK;
+}
+
+/* Gates over [-far, far]. Returns the largest error there; what is stated must hold for gates that are covered. */
+static double silu_everywhere(const char *options, unsigned f, double far)
+{
+    struct roles r;
+    struct gates *g = calloc(1, sizeof *g);
+    double worst = 0;
+    set_up(&r, options, 64, 1e-6);
+    r.shape.d_ff = COLS;
+    cr_assert_eq(ss_prg_fill(&r.ctx[0].prg, r.ctx[0].backend, r.ctx[0].dev, g->gate_up[0], ROWS * 2 * COLS), SS_OK);
+    for (size_t j = 0; j < COLS; j++) {
+        g->bits[j] = (uint8_t)(14 + j % 13);
+        g->bits[COLS + j] = UP_BITS;
+    }
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t j = 0; j < 2 * COLS; j++) {
+            const double x = j < COLS ? far * (2.0 * (double)(j * ROWS + i) / (COLS * ROWS - 1) - 1) : 1;
+            g->gate_up[1][i * 2 * COLS + j] =
+                (uint64_t)llrint(ldexp(x, (int)(f + g->bits[j]))) - g->gate_up[0][i * 2 * COLS + j];
+        }
+    roles_run(&r, swiglu_role, g);
+    const struct ss_function_fit *fit = &g->fit[SS_FN_silu];
+    for (size_t k = 0; k < ROWS * COLS; k++) {
+        const size_t i = k % ROWS, j = k / ROWS;
+        const double x = far * (2.0 * (double)k / (COLS * ROWS - 1) - 1), want = x / (1 + exp(-x));
+        const double got =
+            ldexp((double)(int64_t)(g->out[0][i * COLS + j] + g->out[1][i * COLS + j]), -(int)(SILU + f + UP_BITS));
+        worst = fmax(worst, fabs(got - want));
+        if (x > fit->lo && x < fit->hi)
+            cr_assert_leq(fabs(got - want), fit->error, "%s, x = %g: %g, not %g", options, x, got, want);
+    }
+    if (far < 20 && far <= fit->hi) /* many points in the pieces */
+        cr_assert_gt(worst, fit->error / 3, "%s: %g is stated, %g is seen", options, fit->error, worst);
+    free(g);
+    roles_close(&r);
+    return worst;
+}
+
+Test(mpc, silu_errs_by_no_more_than_it_states)
+{
+    for (unsigned degree = 3; degree <= 9; degree++) {
+        char options[64];
+        snprintf(options, sizeof options, "degree=%u", degree);
+        silu_everywhere(options, 16, 8.5);
+        silu_everywhere(options, 16, 8000);
+    }
+    silu_everywhere("frac=12", 12, 9);
+    silu_everywhere("frac=18,degree=9", 18, 9);
+    silu_everywhere("source=ot", 16, 9);
+}
+
+Test(mpc, silu_without_pieces_fails_beyond_8_and_wraps_far_out)
+{
+    cr_expect_lt(silu_everywhere("degree=5,pieces=none", 16, 7.99), 0.42);
+    cr_expect_gt(silu_everywhere("degree=5,pieces=none", 16, 16), 4, "the polynomial leaves the function");
+    cr_expect_gt(silu_everywhere("degree=5,pieces=none", 16, 400), 400, "powers wrap");
+    cr_expect_lt(silu_everywhere("degree=5", 16, 400), 0.01);
 }
