@@ -2,7 +2,7 @@
 #   make                build/shardscale for this CPU          make CUDA=1       with the CUDA backend (nvcc on PATH)
 #   make test           set up, build, run all tests           make test T='ring/*'
 #   make SAN=address    ASan + UBSan build in build/cpu-san     make lint format-check plots bench
-#   make bundle         build/bundle runs on another Linux
+#   make bundle         build/bundle runs on another Linux      make timing       no branch on a secret (valgrind)
 CUDA ?= 0
 SAN ?=
 V ?= 0
@@ -48,7 +48,7 @@ TEST_OBJ := $(TESTS:%.c=$B/%.o)
 Q := $(if $(filter 1,$V),,@)
 SAY = $(if $(filter 1,$V),,@printf '  %-7s %s\n' $(1) $(2))
 
-.PHONY: all deps test tests test-binary help clean format format-check lint plots bench cuda-objects bundle
+.PHONY: all deps test tests test-binary timing timing-deps help clean format format-check lint plots bench cuda-objects bundle
 all: $B/shardscale
 	@ln -sfn $(CONFIG)/shardscale build/shardscale
 
@@ -91,7 +91,7 @@ FORCE:
 
 $B/tests/run: $(filter-out $B/harness/main.o,$(OBJ)) $(TEST_OBJ)
 	$(call SAY,LINK,$@)
-	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcriterion $(if $(CU),$(CUDA_LIBS))
+	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -Wl,--wrap=ss_backend_find -o $@ $^ $(LDLIBS) -lcriterion $(if $(CU),$(CUDA_LIBS))
 
 test-binary: $B/tests/run
 # Criterion calls an empty selection a success; here it is a failure.
@@ -111,7 +111,7 @@ deps:
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null || \
 	  { echo "error: could not install$$missing; install them by hand and repeat" >&2; exit 5; }; fi
 
-FORMATTED := $(wildcard harness/*.[ch] variants/*.[ch] variants/lib/*.[ch] kernels/*.[ch] kernels/*.cu kernels/*/*.[ch] kernels/cuda/*.cu* tests/*.[ch])
+FORMATTED := $(wildcard harness/*.[ch] variants/*.[ch] variants/lib/*.[ch] kernels/*.[ch] kernels/*.cu kernels/*/*.[ch] kernels/cuda/*.cu* tests/*.[ch] tests/timing/*.[ch])
 format:
 	clang-format -i $(FORMATTED)
 format-check:
@@ -125,14 +125,14 @@ cuda-objects:
 plots: all
 	build/shardscale report --plots
 
-# Throughput of the heavy operations, never asserted: a program per file of tests/bench; the .cu files make one, bench-cuda,
-# which first checks every operation against host loops.
-BENCHES := $(patsubst tests/bench/%.c,$B/bench-%,$(wildcard tests/bench/*.c)) $(if $(CU),$B/bench-cuda $B/bench-cuda-lookup)
+# Throughput of the heavy operations, never asserted: a program per file of tests/bench; the .cu files make bench-cuda,
+# which first checks every operation against host loops, and one each for lookups and comparisons.
+BENCHES := $(patsubst tests/bench/%.c,$B/bench-%,$(wildcard tests/bench/*.c)) $(if $(CU),$B/bench-cuda $B/bench-cuda-lookup $B/bench-cuda-compare)
 .SECONDARY: $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
-$B/bench-cuda: $(patsubst %.cu,$B/%.cu.o,$(filter-out %lookup.cu,$(wildcard tests/bench/*.cu))) $(filter-out $B/harness/main.o,$(OBJ))
+$B/bench-cuda: $(patsubst %.cu,$B/%.cu.o,$(filter-out %lookup.cu %compare.cu,$(wildcard tests/bench/*.cu))) $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)
 	$Qg++ $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CUDA_LIBS)
-$B/bench-cuda-lookup: $B/tests/bench/cuda_lookup.cu.o $(filter-out $B/harness/main.o,$(OBJ))
+$B/bench-cuda-lookup $B/bench-cuda-compare: $B/bench-cuda-%: $B/tests/bench/cuda_%.cu.o $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)
 	$Qg++ $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CUDA_LIBS)
 $B/bench-%: $B/tests/bench/%.o $(filter-out $B/harness/main.o,$(OBJ))
@@ -140,6 +140,16 @@ $B/bench-%: $B/tests/bench/%.o $(filter-out $B/harness/main.o,$(OBJ))
 	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(if $(CU),$(CUDA_LIBS))
 bench: $(BENCHES)
 	@for b in $(BENCHES); do echo "+ $$b"; $$b || exit 1; done
+
+# No branch and no address depends on a secret: memcheck over whole passes on the portable path (tests/timing/main.c).
+$B/timing: $B/tests/timing/main.o $(filter-out $B/harness/main.o,$(OBJ))
+	$(call SAY,LINK,$@)
+	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -Wl,--wrap=ss_backend_find -o $@ $^ $(LDLIBS) $(if $(CU),$(CUDA_LIBS))
+timing-deps:
+	@$(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES) valgrind'
+timing: timing-deps
+	@$(MAKE) --no-print-directory $B/timing
+	@SHARDSCALE_HOME=$(CURDIR) SHARDSCALE_CPU=portable OMP_WAIT_POLICY=passive valgrind --quiet --error-limit=no $B/timing
 
 # A folder that runs on another x86-64 Linux (glibc 2.36 or newer): the program, its data and the libraries it needs, except
 # glibc, the driver's and CUDA's. WITH_TESTS=1 takes the tests along.

@@ -95,6 +95,7 @@ static enum ss_err note_run(struct ss_result *r, const struct ss_session_config 
     SS_TRY(ss_pairs_add(p, "threads", e->threads > 0 ? "%d" : "all", e->threads));
     bool limited = e->weight_budget_bytes != SIZE_MAX;
     SS_TRY(ss_pairs_add(p, "weight_budget_bytes", limited ? "%zu" : "unlimited", e->weight_budget_bytes));
+    SS_TRY(ss_pairs_add(p, "processes", "1"));
     return ss_pairs_add(p, "residency", "unknown"); /* until the session is open */
 }
 

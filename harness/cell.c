@@ -81,6 +81,33 @@ void ss_pairs_free(struct ss_pairs *p)
     *p = (struct ss_pairs){0};
 }
 
+size_t ss_result_processes(const struct ss_result *r)
+{
+    return r->reps > 0 ? (size_t)r->pass[r->reps - 1].process + 1 : 0;
+}
+
+enum ss_err ss_result_append(struct ss_result *r, const struct ss_result *more)
+{
+    int differ = ss_counters_differ(&r->counters, &more->counters);
+    if (differ >= 0)
+        SS_FAIL(SS_COUNTS, "%s: %s is %" PRId64 " in one process and %" PRId64 " in the next; counts must not depend on chance",
+                r->cell.variant, ss_counter_names[differ].long_name, ss_counters_values(&r->counters)[differ],
+                ss_counters_values(&more->counters)[differ]);
+    size_t process = ss_result_processes(r);
+    struct ss_pass *pass = realloc(r->pass, (r->reps + more->reps) * sizeof *pass);
+    if (!pass)
+        SS_FAIL(SS_ENV, "no memory for %zu repetitions; lower reps_max or --repeats", r->reps + more->reps);
+    r->pass = pass;
+    for (size_t i = 0; i < more->reps; i++) {
+        r->pass[r->reps] = more->pass[i];
+        r->pass[r->reps++].process = (int64_t)process;
+    }
+    const char *end = ss_pairs_get(&more->env, "end_utc");
+    if (end)
+        SS_TRY(ss_pairs_add(&r->env, "end_utc", "%s", end));
+    return ss_pairs_add(&r->config, "processes", "%zu", process + 1);
+}
+
 void ss_result_free(struct ss_result *r)
 {
     ss_pairs_free(&r->env);

@@ -23,6 +23,8 @@ struct ss_effort { /* how much to measure */
     double max_seconds;
     int threads;
     size_t weight_budget_bytes;
+    size_t repeats; /* fresh processes to measure the cell in, one after the other; each repeats it as above */
+    size_t process; /* which of them measures now, from 0: the later ones add to what is stored */
 };
 
 enum ss_status { SS_MEASURED, SS_FAILED, SS_SKIPPED };
@@ -63,6 +65,10 @@ struct ss_result {
     struct ss_arguments *arguments; /* of the functions in one pass, references only; NULL: not counted */
 };
 void ss_result_free(struct ss_result *r);
+size_t ss_result_processes(const struct ss_result *r); /* fresh processes that its repetitions ran in */
+/* Adds the repetitions of `more`, measured by one more fresh process, to r, whose error and peaks stay. SS_COUNTS: its counters
+   are not those of r. */
+SS_CHECKED enum ss_err ss_result_append(struct ss_result *r, const struct ss_result *more);
 void ss_cell_identify(struct ss_cell *c); /* fills id */
 /* Runs the cell in this process: session, warm-up, repetitions until stop, distance to the reference cell's result (NULL: not
    compared). r is filled in every case; the return value is SS_OK, SS_SKIP, SS_COUNTS or another failure, which r->status and

@@ -6,8 +6,8 @@
 
 #include "harness/ctx.h"
 
-/* In-process channel among P0, P1 and the dealer. abort wakes every waiter; their calls then return SS_ENV without
-   a word, because the role that failed has said why. */
+/* Channel among P0, P1 and the dealer as threads of this process (as processes: channel_tcp.h). abort wakes every waiter; their
+   calls then return SS_ENV without a word, because the role that failed has said why. */
 struct ss_channel;
 SS_CHECKED enum ss_err ss_channel_new(struct ss_channel **ch);
 void ss_channel_free(struct ss_channel *ch); /* after every thread has left */
@@ -24,5 +24,7 @@ void ss_channel_tap(struct ss_channel *ch, ss_tap tap, void *arg);
 /* Frees the message buffers in which c is the sender; each role before it closes its device. */
 void ss_channel_release(struct ss_ctx *c);
 /* All n roles of the session meet; SS_ENV if one of them aborted. */
-SS_CHECKED enum ss_err ss_meet(struct ss_channel *ch, int n);
+SS_CHECKED enum ss_err ss_meet(struct ss_ctx *c, int n);
+/* The same among the roles of this process, for what they share: over TCP (channel_tcp.h) a role is alone and goes on. */
+SS_CHECKED enum ss_err ss_meet_here(struct ss_ctx *c, int n);
 #endif

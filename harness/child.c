@@ -25,7 +25,7 @@ enum ss_err ss_child_order_write(FILE *out, const struct ss_cell *c, const struc
     fprintf(out, "tokens=%zu\nseed=%" PRIu64 "\nreference=%d\n", c->tokens, c->seed, c->reference);
     fprintf(out, "warmup=%zu\nreps_min=%zu\nreps_max=%zu\ntarget=%.17g\nmax_seconds=%.17g\n", e->warmup, e->reps_min,
             e->reps_max, e->target, e->max_seconds);
-    fprintf(out, "threads=%d\nweight_budget_bytes=%zu\n", e->threads, e->weight_budget_bytes);
+    fprintf(out, "threads=%d\nweight_budget_bytes=%zu\nprocess=%zu\n", e->threads, e->weight_budget_bytes, e->process);
     if (fflush(out) != 0)
         SS_FAIL(SS_ENV, "the child process did not take its order: %s", strerror(errno));
     return SS_OK;
@@ -69,7 +69,7 @@ enum ss_err ss_child_order_read(FILE *in, struct ss_cell *c, struct ss_effort *e
     *c = (struct ss_cell){0};
     *e = (struct ss_effort){0};
     char id[sizeof c->id] = "";
-    uint64_t tokens = 0, reference = 0, warmup = 0, reps_min = 0, reps_max = 0, threads = 0, budget = 0;
+    uint64_t tokens = 0, reference = 0, warmup = 0, reps_min = 0, reps_max = 0, threads = 0, budget = 0, process = 0;
     const struct slot slots[] = {
         {.key = "id", .text = id, .size = sizeof id},
         {.key = "model", .text = c->model, .size = sizeof c->model},
@@ -87,6 +87,7 @@ enum ss_err ss_child_order_read(FILE *in, struct ss_cell *c, struct ss_effort *e
         {.key = "max_seconds", .real = &e->max_seconds},
         {.key = "threads", .number = &threads},
         {.key = "weight_budget_bytes", .number = &budget},
+        {.key = "process", .number = &process},
     };
     enum { N_SLOTS = sizeof slots / sizeof slots[0] };
     unsigned seen = 0;
@@ -103,6 +104,7 @@ enum ss_err ss_child_order_read(FILE *in, struct ss_cell *c, struct ss_effort *e
     e->reps_max = reps_max;
     e->threads = (int)threads;
     e->weight_budget_bytes = budget;
+    e->process = process;
     ss_cell_identify(c);
     if (strcmp(c->id, id) != 0)
         SS_FAIL(SS_USAGE, "order of the child process: id %s is not that of its cell (%s)", id, c->id);

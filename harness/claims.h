@@ -6,7 +6,8 @@
                       @Q7B the published Qwen2.5 of that size), in bytes where the claim is in KB, MB, GB. A comparison is a
                       claim in words
            explains   an expression that does give the printed number; must do so
-           measured   expression over columns (columns.h) of stored cells; @variant or @7B takes another cell of the same run
+           measured   expression over columns (columns.h) of stored cells; @variant or @7B takes another cell of the same run;
+                      @d_model is the exponent of the column over the widths of the cells width-* like this one
            cells      what to measure it on: variant=a|b backend=b tokens=n options=GLOB; standard: the claim's variant,
                       any backend, 56 tokens, the variant's standard options (others
                       if it was run with no others)

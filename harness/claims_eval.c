@@ -9,6 +9,7 @@
 #include "harness/claims.h"
 #include "harness/columns.h"
 #include "harness/config.h"
+#include "harness/stats.h"
 
 enum { MAX_DEFINITIONS_DEEP = 8 };
 
@@ -181,6 +182,35 @@ static enum ss_err lookup_column(struct ss_scope *s, const struct ss_name_tags *
     return SS_OK;
 }
 
+/* NAME@d_model: exponent of a column over the widths of the width-* cells that are otherwise like the scope's cell, with its
+   interval. SS_SKIP: fewer than five widths. */
+static enum ss_err lookup_exponent(struct ss_scope *s, const struct ss_name_tags *name, struct ss_range *out)
+{
+    enum { MOST = 16 };
+    double x[MOST], y[MOST];
+    size_t n = 0;
+    struct ss_column column;
+    struct ss_fit fit;
+    SS_TRY(ss_column_find(&column, name->name));
+    for (size_t i = 0; i < s->n_cells && n < MOST; i++) {
+        const struct ss_result *r = &s->cells[i];
+        const struct ss_cell *c = &r->cell, *base = &s->base->cell;
+        struct ss_value value;
+        ss_column_value(&value, &column, r);
+        if (!usable(r) || strncmp(c->model, "width-", 6) != 0 || strcmp(c->variant, base->variant) != 0 ||
+            strcmp(c->options, base->options) != 0 || strcmp(c->backend, base->backend) != 0 ||
+            strcmp(c->phase, base->phase) != 0 || c->tokens != base->tokens || !value.present)
+            continue;
+        x[n] = (double)r->shape.d_model;
+        y[n++] = value.real;
+        note_used(s, r);
+    }
+    if (!ss_fit_power(&fit, x, y, n))
+        return SS_SKIP;
+    *out = (struct ss_range){.v = fit.exponent.value, .lo = fit.exponent.low, .hi = fit.exponent.high, .known = true};
+    return SS_OK;
+}
+
 static enum ss_err lookup(void *user, const struct ss_name_tags *name, struct ss_range *out)
 {
     struct ss_scope *s = user;
@@ -196,6 +226,8 @@ static enum ss_err lookup(void *user, const struct ss_name_tags *name, struct ss
     SS_TRY(definition(s, name, out, &known));
     if (known)
         return SS_OK;
+    if (s->base && name->n_tags == 1 && strcmp(name->tag[0], "d_model") == 0)
+        return lookup_exponent(s, name, out);
     return s->base ? lookup_column(s, name, out) : lookup_shape(s, name, out);
 }
 

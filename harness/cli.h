@@ -46,6 +46,9 @@ enum ss_err ss_cmd_forward(int argc, char **argv);
 enum ss_err ss_cmd_eval(int argc, char **argv);
 enum ss_err ss_cmd_report(int argc, char **argv);
 enum ss_err ss_cmd_check(int argc, char **argv);
+enum ss_err ss_cmd_compare(int argc, char **argv);
+enum ss_err ss_cmd_export(int argc, char **argv);
+enum ss_err ss_cmd_merge(int argc, char **argv);
 enum ss_err ss_cmd_doctor(int argc, char **argv);
 
 /* version.c: what this binary was built from. */

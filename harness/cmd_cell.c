@@ -35,6 +35,23 @@ static uint64_t median_online(const struct ss_result *r)
     return (uint64_t)e.value;
 }
 
+/* r becomes the stored cell with r's repetitions behind its own. */
+static enum ss_err add_to_stored(struct ss_result *r, const char *results)
+{
+    char path[4096];
+    struct ss_result all = {0};
+    ss_store_path(path, sizeof path, results, &r->cell);
+    SS_TRY(ss_store_read(&all, path));
+    enum ss_err err = ss_result_append(&all, r);
+    if (err != SS_OK) {
+        ss_result_free(&all);
+        return err;
+    }
+    ss_result_free(r);
+    *r = all;
+    return SS_OK;
+}
+
 static enum ss_err run_cell(struct ss_child_report *report, const struct ss_cell *c, const struct ss_effort *effort,
                             const char *results)
 {
@@ -47,8 +64,20 @@ static enum ss_err run_cell(struct ss_child_report *report, const struct ss_cell
     report->online_ns = median_online(&r);
     report->rel_l2 = r.has_error ? r.error.rel_l2 : -1;
     snprintf(report->reason, sizeof report->reason, "%s", r.reason);
-    enum ss_err err = ss_store_write(results, &r);
-    report->saved = err == SS_OK;
+    enum ss_err err = SS_OK;
+    if (effort->process > 0 && report->code == SS_OK)
+        err = add_to_stored(&r, results);
+    if (err == SS_COUNTS) { /* the stored processes are not to be trusted either */
+        r.status = report->status = SS_FAILED;
+        report->code = err;
+        snprintf(r.reason, sizeof r.reason, "%.500s", ss_last_error());
+        snprintf(report->reason, sizeof report->reason, "%s", r.reason);
+        err = SS_OK;
+    }
+    bool keep = effort->process > 0 && report->code != SS_OK && report->code != SS_COUNTS; /* what is stored stays */
+    if (err == SS_OK && !keep)
+        err = ss_store_write(results, &r);
+    report->saved = err == SS_OK && !keep;
     if (err != SS_OK) {
         report->code = err;
         snprintf(report->reason, sizeof report->reason, "%.500s", ss_last_error());

@@ -1,4 +1,5 @@
-/* cmd_forward.c — one pass of a checkpoint on given token ids. */
+/* cmd_forward.c — one pass of a checkpoint on given token ids, by one process or, with --party, by a process for each role. */
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,82 @@ static enum ss_err attributes(struct ss_pairs *p, const struct ss_target *t, con
     return SS_OK;
 }
 
+/* --party and what belongs to it. */
+struct party_flags {
+    const char *party;
+    uint64_t timeout_s;
+    struct ss_text_list tls_peer;
+    struct ss_peers peers;
+};
+#define PARTY_FLAGS(f)                                                                                                         \
+    {"--party", "ROLE", SS_FLAG_TEXT, &(f).party, "0, 1 or dealer: play only this role; the others are processes like this"},  \
+        {"--listen", "HOST:PORT", SS_FLAG_TEXT, &(f).peers.listen,                                                             \
+         "a party: where the other connects; dealer: where both do"},                                                          \
+        {"--connect", "HOST:PORT", SS_FLAG_TEXT, &(f).peers.connect, "where the other party listens"},                         \
+        {"--dealer", "HOST:PORT", SS_FLAG_TEXT, &(f).peers.dealer, "where the dealer listens"},                                \
+        {"--timeout", "S", SS_FLAG_U64, &(f).timeout_s, "a peer silent for so many seconds is lost (standard: 30)"},           \
+        {"--tls-key", "FILE", SS_FLAG_TEXT, &(f).peers.tls_key, "TLS 1.3 with this private key (PEM); needed off loopback"},   \
+    {                                                                                                                          \
+        "--tls-peer", "ROLE=SHA256", SS_FLAG_LIST, &(f).tls_peer, "the public key that a peer must have; once for each peer"   \
+    }
+
+static const char party_help[] =
+    "\nThree processes (v2, v3 and v3-ot have a dealer; without one leave out the first and --dealer):\n"
+    "  shardscale forward --party dealer --listen 127.0.0.1:7002 --weights DIR --variant V\n"
+    "  shardscale forward --party 1 --connect 127.0.0.1:7001 --dealer 127.0.0.1:7002 --weights DIR --variant V\n"
+    "  shardscale forward --party 0 --listen 127.0.0.1:7001 --dealer 127.0.0.1:7002 --weights DIR --variant V \\\n"
+    "      --ids FILE -o OUT.h5\n"
+    "Only party 0 has ids and gets logits. A key for TLS, and the SHA256 by which peers know it:\n"
+    "  openssl genpkey -algorithm ed25519 -out KEY.pem\n"
+    "  openssl pkey -in KEY.pem -pubout -outform DER | sha256sum\n";
+
+static enum ss_err role_of(int *role, const char *text, size_t n, const char *flag)
+{
+    static const char *const names[SS_N_ROLES] = {"0", "1", "dealer"};
+    for (*role = 0; *role < SS_N_ROLES; ++*role)
+        if (strlen(names[*role]) == n && memcmp(names[*role], text, n) == 0)
+            return SS_OK;
+    SS_FAIL(SS_USAGE, "%s: a role is 0, 1 or dealer, not '%.*s'", flag, (int)n, text);
+}
+
+static enum ss_err read_pin(struct ss_peers *p, const char *text)
+{
+    const size_t n = strcspn(text, "=");
+    int role;
+    size_t bytes;
+    SS_TRY(role_of(&role, text, n, "--tls-peer"));
+    const char *hex = text + n + (text[n] == '=');
+    if (sodium_hex2bin(p->pin[role], SS_KEY_DIGEST, hex, strlen(hex), NULL, &bytes, NULL) != 0 || bytes != SS_KEY_DIGEST ||
+        strlen(hex) != 2 * SS_KEY_DIGEST)
+        SS_FAIL(SS_USAGE, "--tls-peer: '%s' is not ROLE= and the 64 hex digits of a SHA-256", text);
+    p->pinned[role] = true;
+    return SS_OK;
+}
+
+/* Without --party: nothing of the kind may be given. *own: this process has ids and gets logits. */
+static enum ss_err resolve_party(struct party_flags *f, struct ss_target *t, bool *own)
+{
+    struct ss_peers *p = &f->peers;
+    *own = true;
+    if (!f->party) {
+        if (p->listen || p->connect || p->dealer || p->tls_key || f->tls_peer.n)
+            SS_FAIL(SS_USAGE, "--listen, --connect, --dealer and --tls-... need --party 0, 1 or dealer");
+        return SS_OK;
+    }
+    if (f->timeout_s > UINT32_MAX)
+        f->timeout_s = UINT32_MAX;
+    p->timeout_s = (unsigned)f->timeout_s;
+    SS_TRY(role_of(&p->role, f->party, strlen(f->party), "--party"));
+    for (size_t i = 0; i < f->tls_peer.n; i++)
+        SS_TRY(read_pin(p, f->tls_peer.v[i]));
+    if (t->config.variant->parties != 2)
+        SS_FAIL(SS_USAGE, "variant %s has one party: run it without --party", t->config.variant->name);
+    SS_TRY(ss_peers_check(p, t->config.variant->dealer));
+    t->config.peers = p;
+    *own = p->role == SS_P0;
+    return SS_OK;
+}
+
 static size_t top_of(const float *x, size_t n)
 {
     size_t best = 0;
@@ -55,29 +132,57 @@ static enum ss_err run_sequences(struct ss_session *session, const struct ss_seq
         const float *last = to + (rows - 1) * vocab;
         size_t top = top_of(last, vocab);
         printf("%-10zu %7zu %9zu %12.5f %12.3f\n", i + 1, n, top, (double)last[top], (double)pass.online_ns / 1e6);
+        fflush(stdout); /* a long run shows where it is, also through a pipe */
     }
     return SS_OK;
+}
+
+/* The processes of P1 and the dealer: pass after pass until P0 has no more. */
+static enum ss_err serve(const struct ss_target *t)
+{
+    struct ss_session *session = NULL;
+    enum ss_err err = SS_OK;
+    bool more = true;
+    size_t passes = 0;
+    SS_TRY_OUT(ss_session_open(&session, &t->config));
+    for (; more; passes += more)
+        SS_TRY_OUT(ss_session_serve(session, &more, NULL));
+    printf("%s of %s on %s (%s): %zu passes served\n", ss_role_name(t->config.peers->role), t->config.variant->name,
+           t->config.backend, t->options, passes);
+out:
+    ss_session_close(session);
+    return err;
 }
 
 enum ss_err ss_cmd_forward(int argc, char **argv)
 {
     struct ss_cli cli = {0};
     struct ss_target t = {.variant = "plain"};
+    struct party_flags party = {.timeout_s = 30};
     const char *ids = NULL;
-    bool all_logits = false, done = false;
+    bool all_logits = false, own = true, done = false;
     const struct ss_flag flags[] = {
         SS_TARGET_FLAGS(t),
         {"--ids", "FILE", SS_FLAG_TEXT, &ids, "token ids as decimal text, a line a sequence"},
         {"--all-logits", NULL, SS_FLAG_BOOL, &all_logits, "keep the logits of all positions, not only the last"},
+        PARTY_FLAGS(party),
         {0}};
     struct ss_text_list rest = {0};
     SS_TRY(ss_flags_parse(&cli, "forward --weights DIR --ids FILE [--variant V] [--all-logits] [-o OUT.h5]", flags, argc, argv,
                           &rest, &done));
-    if (done)
+    if (done) {
+        printf("%s", party_help);
         return SS_OK;
+    }
     if (rest.n)
         SS_FAIL(SS_USAGE, "forward takes no argument '%s'; see `shardscale forward --help`", rest.v[0]);
     SS_TRY(ss_target_resolve(&t, &cli));
+    SS_TRY(resolve_party(&party, &t, &own));
+    if (!own) {
+        if (ids || all_logits || cli.format)
+            SS_FAIL(SS_USAGE, "--ids, --all-logits and -o belong to --party 0, which has the ids and gets the logits");
+        return serve(&t);
+    }
     if (!ids)
         SS_FAIL(SS_USAGE, "no token ids: give --ids FILE, decimal text, a line a sequence");
 
@@ -101,6 +206,7 @@ enum ss_err ss_cmd_forward(int argc, char **argv)
     SS_TRY_OUT(ss_session_open(&session, &t.config));
     SS_TRY_OUT(run_sequences(session, &s, logits, rows, vocab));
     SS_TRY_OUT(attributes(&about, &t, session));
+    SS_TRY_OUT(ss_session_finish(session));
     SS_TRY_OUT(ss_store_logits(out_path, logits, s.n, rows, vocab, &about));
     printf("%s on %s (%s): %s\nlogits (%zu, %zu, %zu) in %s\n", t.config.variant->name, t.config.backend, t.options,
            t.config.variant->claim, s.n, rows, vocab, out_path);

@@ -15,7 +15,7 @@ struct run_flags {
     struct ss_cli cli;
     const char *profile, *backend, *rerun;
     struct ss_text_list set, names;
-    uint64_t threads;
+    uint64_t threads, repeats; /* repeats 0: as the experiment has it */
     bool plan_only;
 };
 
@@ -26,6 +26,8 @@ static enum ss_err add_experiment(struct ss_plan *p, const char *name, const str
     enum ss_err err = ss_experiment_read(e, name, f->profile, f->backend, f->cli.seed);
     if (err == SS_OK) {
         e->effort.threads = (int)f->threads;
+        if (f->repeats)
+            e->effort.repeats = f->repeats;
         err = ss_plan_add(p, e);
         ss_experiment_free(e);
     }
@@ -97,7 +99,7 @@ static void print_plan(const struct ss_plan *p, const char *results)
         if (!c->todo)
             continue;
         todo++;
-        total += seconds;
+        total += (double)ss_planned_runs(c) * seconds;
         least = c->memory_bytes > least ? c->memory_bytes : least;
     }
     ss_format_bytes(memory, sizeof memory, (double)least);
@@ -172,6 +174,8 @@ enum ss_err ss_cmd_run(int argc, char **argv)
         {"-n", NULL, SS_FLAG_BOOL, &f.plan_only, "plan only: cells, memory, bytes by cost(), time"},
         {"--set", "KEY=VALUE", SS_FLAG_LIST, &f.set, "a variant's option (or VARIANT.KEY=VALUE); may be repeated"},
         {"--rerun", "WHICH", SS_FLAG_TEXT, &f.rerun, "also measure again: failed (and skipped), stale or all"},
+        {"--repeats", "K", SS_FLAG_U64, &f.repeats,
+         "measure each cell in K fresh processes, cells taking turns; adds what is missing"},
         {"--threads", "N", SS_FLAG_U64, &f.threads, "CPU threads, default 0: all"},
         {0},
     };
@@ -184,6 +188,8 @@ enum ss_err ss_cmd_run(int argc, char **argv)
         SS_FAIL(SS_USAGE, "run has no -o; report writes tables (shardscale report --help)");
     if (f.threads > 4096)
         SS_FAIL(SS_USAGE, "--threads %llu: at most 4096", (unsigned long long)f.threads);
+    if (f.repeats > 1000)
+        SS_FAIL(SS_USAGE, "--repeats %llu: at most 1000", (unsigned long long)f.repeats);
     if (!f.backend)
         f.backend = strcmp(f.profile, "gpu") == 0 ? "cuda" : "cpu";
     ss_results_dir(&f.cli, f.profile, results, sizeof results);

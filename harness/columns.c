@@ -10,7 +10,7 @@
 
 #include "harness/config.h"
 #include "harness/floors.h"
-#include "harness/stats.h"
+#include "harness/samples.h"
 #include "harness/text.h"
 
 typedef void (*getter)(struct ss_value *v, const struct ss_result *r);
@@ -22,34 +22,28 @@ static void set_count(struct ss_value *v, int64_t value)
     v->count = value;
     v->real = (double)value;
 }
-
 static void set_real(struct ss_value *v, double value)
 {
     v->present = isfinite(value);
     v->real = value;
 }
-
 static void set_text(struct ss_value *v, const char *text)
 {
     v->present = text && *text;
     snprintf(v->text, sizeof v->text, "%s", text ? text : "");
 }
 
-/* Median and interval of a time over the repetitions, in ms. offset: of a uint64_t in struct ss_pass. */
+/* Median and interval of a time over the repetitions or fresh processes (samples.h), in ms. offset: of a uint64_t in struct
+   ss_pass. */
 static void set_time(struct ss_value *v, const struct ss_result *r, size_t offset)
 {
     if (r->reps == 0)
         return;
-    double *x = malloc(r->reps * sizeof *x);
-    SS_REQUIRE(x);
-    for (size_t i = 0; i < r->reps; i++) {
-        uint64_t ns;
-        memcpy(&ns, (const char *)&r->pass[i] + offset, sizeof ns);
-        x[i] = (double)ns / 1e6;
-    }
+    struct ss_samples s;
     struct ss_estimate e;
-    ss_median_estimate(&e, x, r->reps);
-    free(x);
+    ss_samples_of(&s, r, offset);
+    ss_median_estimate(&e, s.x, s.n);
+    ss_samples_free(&s);
     v->present = true;
     v->real = e.value;
     v->has_interval = e.has_interval;
@@ -223,13 +217,18 @@ static void get_bytes_per_token(struct ss_value *v, const struct ss_result *r)
     {                                                                                                                          \
         set_time(v, r, offsetof(struct ss_pass, name##_ns));                                                                   \
     }
-TIMED(wall)
-TIMED(online)
-TIMED(offline)
-TIMED(weights)
-TIMED(device)
+SS_PASS_TIMES(TIMED)
 #undef TIMED
-
+static void get_processes(struct ss_value *v, const struct ss_result *r)
+{
+    set_count(v, (int64_t)ss_result_processes(r));
+}
+/* Its rank among the others of its table, which one cell does not know: filled in by report.c. */
+static void get_rank(struct ss_value *v, const struct ss_result *r)
+{
+    (void)v;
+    (void)r;
+}
 static void get_first_ms(struct ss_value *v, const struct ss_result *r)
 {
     if (r->has_first)
@@ -318,6 +317,8 @@ static const struct {
     C(peak_total, "peak memory, all tags", "B", COUNT, COUNTED),
     C(peak_overhead, "peak memory without weights", "B", COUNT, COUNTED),
     C(reps, "repetitions", "", COUNT, TIMED),
+    C(processes, "fresh processes", "", COUNT, TIMED),
+    C(rank, "rank by online time", "", TEXT, TIMED),
     C(online_ms, "online, median", "ms", REAL, TIMED),
     C(online_ci, "online, 95% interval (ms)", "", TEXT, TIMED),
     C(wall_ms, "wall, median", "ms", REAL, TIMED),

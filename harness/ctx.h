@@ -46,7 +46,7 @@ struct ss_marks {
 struct ss_ctx {
     int role;         /* SS_P0, SS_P1 or SS_DEALER */
     int parties;      /* 1 (plain) or 2 */
-    bool own_weights; /* this party's device has a copy of the weights of its own (placement split) */
+    bool own_weights; /* this role has a copy of the weights of its own (placement split; a process of its own) */
     const struct ss_backend *backend;
     struct ss_dev *dev;
     const struct ss_backend *host; /* the CPU backend, for variants that stage through the host */

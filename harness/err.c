@@ -11,6 +11,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char last[1024];
 static int quiet, silent;
 
+/* A message may quote its input: control characters in it would end the line or reach the terminal. */
+static void one_line(char *message)
+{
+    for (unsigned char *c = (unsigned char *)message; *c; c++)
+        if (*c < ' ' || *c == 127)
+            *c = '?';
+}
+
 enum ss_err ss_fail(enum ss_err code, const char *file, int line, const char *fmt, ...)
 {
     char message[sizeof last];
@@ -18,6 +26,7 @@ enum ss_err ss_fail(enum ss_err code, const char *file, int line, const char *fm
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
+    one_line(message);
     pthread_mutex_lock(&lock);
     memcpy(last, message, sizeof last);
     if (!silent)

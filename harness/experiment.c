@@ -17,8 +17,9 @@ enum { N_PROFILES = sizeof profiles / sizeof profiles[0] };
 /* The keys of each kind of section. */
 static const char *const experiment_keys[] = {"title", "section", "question", NULL};
 static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", NULL};
-static const char *const effort_keys[] = {"warmup", "reps_min", "reps_max", "target", "max_seconds", "resident_gb", NULL};
-static const char *const table_keys[] = {"title", "columns", "note", NULL};
+static const char *const effort_keys[] = {"warmup",      "reps_min",    "reps_max", "target",
+                                          "max_seconds", "resident_gb", "repeats",  NULL};
+static const char *const table_keys[] = {"title", "columns", "note", "fit", "exponent", "predict", NULL};
 static const char *const figure_keys[] = {"title", "kind", "x", "y", "series", "xlabel", "ylabel", "log", "note", NULL};
 
 struct known { /* "section.key" of everything that may stand in this file */
@@ -79,6 +80,13 @@ static enum ss_err check_keys(const struct ss_ini *ini)
     return err;
 }
 
+static const char *optional_value(const struct reader *r, const char *section, const char *key, const char *otherwise)
+{
+    const char *value = ss_ini_get(r->ini, r->profile, key);
+    value = value ? value : ss_ini_get(r->ini, section, key);
+    return value ? value : otherwise;
+}
+
 /* The value that holds for this profile. */
 static enum ss_err value_of(const struct reader *r, const char *section, const char *key, const char **value)
 {
@@ -108,7 +116,7 @@ static enum ss_err read_effort(struct ss_effort *e, const struct reader *r)
     const char *text[6];
     for (size_t i = 0; i < 6; i++)
         SS_TRY(value_of(r, "effort", effort_keys[i], &text[i]));
-    uint64_t warmup, reps_min, reps_max;
+    uint64_t warmup, reps_min, reps_max, repeats;
     double resident_gb;
     *e = (struct ss_effort){.threads = 0};
     SS_TRY(ss_parse_u64(&warmup, text[0], 0, 1000, "warmup"));
@@ -118,9 +126,11 @@ static enum ss_err read_effort(struct ss_effort *e, const struct reader *r)
     SS_TRY(ss_parse_real(&e->max_seconds, text[4], 0, 86400, "max_seconds"));
     SS_TRY(ss_parse_real(&resident_gb, text[5], 0, 1e6, "resident_gb"));
     e->weight_budget_bytes = (size_t)(resident_gb * 1e9);
+    SS_TRY(ss_parse_u64(&repeats, optional_value(r, "effort", "repeats", "1"), 1, 1000, "repeats"));
     if (reps_max < reps_min)
         SS_FAIL(SS_USAGE, "%s: [effort] reps_max %s is below reps_min %s", r->ini->path, text[2], text[1]);
     e->warmup = warmup;
+    e->repeats = repeats;
     e->reps_min = reps_min;
     e->reps_max = reps_max;
     return SS_OK;
@@ -331,7 +341,13 @@ static enum ss_err read_table(struct ss_table_spec *t, const struct ss_ini *ini,
     snprintf(t->id, sizeof t->id, "%s", strchr(section, '.') + 1);
     SS_TRY(copy_text(t->title, sizeof t->title, ini, section, "title", true));
     SS_TRY(copy_text(t->columns, sizeof t->columns, ini, section, "columns", true));
-    return copy_text(t->note, sizeof t->note, ini, section, "note", false);
+    SS_TRY(copy_text(t->note, sizeof t->note, ini, section, "note", false));
+    SS_TRY(copy_text(t->fit, sizeof t->fit, ini, section, "fit", false));
+    SS_TRY(copy_text(t->exponent, sizeof t->exponent, ini, section, "exponent", *t->fit != '\0'));
+    const char *predict = ss_ini_get(ini, section, "predict");
+    if (!*t->fit && (*t->exponent || predict))
+        SS_FAIL(SS_USAGE, "%s: [%s] exponent and predict need fit = COLUMN", ini->path, section);
+    return predict ? ss_parse_real(&t->predict, predict, 1e-9, 1e18, "predict") : SS_OK;
 }
 
 static enum ss_err read_figure(struct ss_figure_spec *f, const struct ss_ini *ini, const char *section)

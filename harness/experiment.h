@@ -2,13 +2,17 @@
 
    [experiment] title, section (the seed document's), question
    [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells
-                A variant may carry words: KEY=value, KEY=a|b|c (a cell for each, the product of several such words), @MODEL (for
-                that model only): "v3-ot entries=256|1024 columns=1|2 @tiny-lm"
+                A variant may carry words: KEY=value, KEY=a|b|c (a cell for each, and the product of several such
+                words), @MODEL (that model only): "v3-ot entries=256|1024 columns=1|2 @tiny-lm"
    [options]    VARIANT.KEY = value                               a variant's options, else the variant's standard
    [effort]     warmup, reps_min, reps_max, target, max_seconds, resident_gb (weights that may stay in memory; what is more is
-                made again layer by layer, in time that is booked apart)
+                made again layer by layer, in time that is booked apart); repeats: fresh processes a cell is measured in, 1
+                where it is not given
    [profile.smoke|cpu|gpu] any key of [axes] and [effort]         overrides for that profile
    [table.ID]   title, columns (names of columns.h), note         one row per cell
+                fit, exponent, predict                            instead a row per column and variant: its exponent over the
+                                                                  column `fit`, beside the claimed one of the list `exponent`
+                                                                  (- for none), and the value at `predict`
    [figure.ID]  title, kind (plots/KIND.gp), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note
    Unknown sections and keys are errors; nothing has a default hidden in C. */
 #ifndef SS_EXPERIMENT_H
@@ -20,6 +24,8 @@
 enum { SS_MAX_VIEWS = 8 };
 struct ss_table_spec {
     char id[32], title[160], columns[512], note[400];
+    char fit[40], exponent[160]; /* fit "": an ordinary table */
+    double predict;              /* 0: no prediction */
 };
 struct ss_figure_spec {
     char id[32], title[160], kind[32], x[48], y[200], series[48], xlabel[96], ylabel[96], log[4], note[400];

@@ -1,8 +1,10 @@
 /* figures.c — figures: the data files that plots/KIND.gp read, and the runs of gnuplot.
 
    bars   x columns become groups, the values of `series` (up to three columns) the bars of a group: label, then value low high
-   of each series lines  one block per series: x value low high stack  one bar per cell, labelled by x (and variant), its parts
-   the columns of y: label, then one value each Values that were not measured are "?", gnuplot's missing datum. */
+   of each series lines  one block per series: x value low high fit    lines with the power law of each series (stats.h): after
+   its block one of x value low high along the law, with the 95% prediction band; the series must be variants stack  one bar per
+   cell, labelled by x (and variant), its parts the columns of y: label, then one value each Values that were not measured are
+   "?", gnuplot's missing datum. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include "harness/columns.h"
 #include "harness/config.h"
 #include "harness/report.h"
+#include "harness/stats.h"
 
 enum { MAX_SERIES = 12, MAX_Y = 12, MAX_BY = 3 };
 
@@ -87,20 +90,71 @@ static bool value_of(const struct figure *f, const struct ss_result *r, size_t s
             return false;
     }
     ss_column_value(value, &f->y[f->by_series ? 0 : f->y_of[s]], r);
-    bool log_line = strcmp(f->spec->kind, "lines") == 0 && strchr(f->spec->log, 'y');
+    bool line = strcmp(f->spec->kind, "lines") == 0 || strcmp(f->spec->kind, "fit") == 0;
+    bool log_line = line && strchr(f->spec->log, 'y');
     return value->present && !(log_line && value->real <= 0);
+}
+
+struct point {
+    double x;
+    struct ss_value y;
+};
+
+static int by_x(const void *a, const void *b)
+{
+    double x = ((const struct point *)a)->x, y = ((const struct point *)b)->x;
+    return (x > y) - (x < y);
+}
+
+/* Points of series s in the order of x; p holds a point per row. */
+static size_t points_of(struct point *p, const struct figure *f, size_t s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->v->n; i++) {
+        struct ss_value x;
+        ss_column_value(&x, &f->x, f->v->row[i]);
+        if (x.present && value_of(f, f->v->row[i], s, &p[n].y))
+            p[n++].x = x.real;
+    }
+    if (n > 0)
+        qsort(p, n, sizeof *p, by_x);
+    return n;
+}
+
+/* false: too few points for a law. */
+static bool law_of(struct ss_fit *fit, const struct point *p, size_t n)
+{
+    double *x = malloc(2 * (n + 1) * sizeof *x);
+    SS_REQUIRE(x);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = p[i].x;
+        x[n + i] = p[i].y.real;
+    }
+    bool fitted = ss_fit_power(fit, x, x + n, n);
+    free(x);
+    return fitted;
+}
+
+static bool can_draw(const struct figure *f, size_t s, struct point *p)
+{
+    struct ss_value value;
+    struct ss_fit fit;
+    if (strcmp(f->spec->kind, "fit") == 0)
+        return law_of(&fit, p, points_of(p, f, s));
+    for (size_t i = 0; i < f->v->n; i++)
+        if (value_of(f, f->v->row[i], s, &value))
+            return true;
+    return false;
 }
 
 /* gnuplot complains of a series without a point; the caption says which are missing. */
 static void drop_empty_series(struct figure *f)
 {
     size_t kept = 0;
+    struct point *p = malloc((f->v->n + 1) * sizeof *p);
+    SS_REQUIRE(p);
     for (size_t s = 0; s < f->n_series; s++) {
-        struct ss_value value;
-        bool any = false;
-        for (size_t i = 0; i < f->v->n; i++)
-            any = value_of(f, f->v->row[i], s, &value) || any;
-        if (!any) {
+        if (!can_draw(f, s, p)) {
             ss_text_add(&f->absent, "%s%s", f->absent.n ? ", " : "", f->name[s]);
             continue;
         }
@@ -108,6 +162,7 @@ static void drop_empty_series(struct figure *f)
         f->style[kept] = f->style[s];
         f->y_of[kept++] = f->y_of[s];
     }
+    free(p);
     f->n_series = kept;
 }
 
@@ -215,15 +270,19 @@ static size_t bars_data(struct ss_text *out, const struct figure *f)
     return drawn;
 }
 
-struct point {
-    double x;
-    struct ss_value y;
-};
-
-static int by_x(const void *a, const void *b)
+/* 33 points of the law in equal steps of ln x. */
+static void add_law(struct ss_text *out, const struct point *p, size_t n)
 {
-    double x = ((const struct point *)a)->x, y = ((const struct point *)b)->x;
-    return (x > y) - (x < y);
+    enum { STEPS = 32 };
+    struct ss_fit fit;
+    SS_REQUIRE(law_of(&fit, p, n)); /* drop_empty_series kept no other */
+    ss_text_add(out, "\n\n# law\n");
+    for (int i = 0; i <= STEPS; i++) {
+        struct ss_estimate e;
+        double at = fit.min_x * pow(fit.max_x / fit.min_x, (double)i / STEPS);
+        ss_fit_predict(&e, &fit, at);
+        ss_text_add(out, "%.9g %.9g %.9g %.9g\n", at, e.value, e.low, e.high);
+    }
 }
 
 static size_t lines_data(struct ss_text *out, const struct figure *f)
@@ -232,14 +291,7 @@ static size_t lines_data(struct ss_text *out, const struct figure *f)
     SS_REQUIRE(p);
     size_t drawn = 0;
     for (size_t s = 0; s < f->n_series; s++) {
-        size_t n = 0;
-        for (size_t i = 0; i < f->v->n; i++) {
-            struct ss_value x;
-            ss_column_value(&x, &f->x, f->v->row[i]);
-            if (x.present && value_of(f, f->v->row[i], s, &p[n].y))
-                p[n++].x = x.real;
-        }
-        qsort(p, n, sizeof *p, by_x);
+        size_t n = points_of(p, f, s);
         ss_text_add(out, "%s# %s\n", s ? "\n\n" : "", f->name[s]);
         for (size_t i = 0; i < n; i++) {
             ss_text_add(out, "%.9g", p[i].x);
@@ -247,6 +299,8 @@ static size_t lines_data(struct ss_text *out, const struct figure *f)
             ss_text_add(out, "\n");
         }
         drawn += n;
+        if (strcmp(f->spec->kind, "fit") == 0)
+            add_law(out, p, n);
     }
     free(p);
     return drawn;
@@ -278,12 +332,12 @@ static enum ss_err figure_data(struct ss_text *out, size_t *drawn, const struct 
     header(out, f);
     if (strcmp(f->spec->kind, "bars") == 0)
         *drawn = bars_data(out, f);
-    else if (strcmp(f->spec->kind, "lines") == 0)
+    else if (strcmp(f->spec->kind, "lines") == 0 || strcmp(f->spec->kind, "fit") == 0)
         *drawn = lines_data(out, f);
     else if (strcmp(f->spec->kind, "stack") == 0)
         *drawn = stack_data(out, f);
     else
-        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines or stack", f->v->e.name, f->spec->id,
+        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines, fit or stack", f->v->e.name, f->spec->id,
                 f->spec->kind);
     return SS_OK;
 }

@@ -33,7 +33,7 @@ static enum ss_err offline(struct ss_ctx *c, const struct ss_layer *w, size_t la
         return SS_OK;
     SS_TRY(ss_enter(c, SS_OP_offline, layer));
     if (c->variant->dealer)
-        SS_TRY(ss_meet(c->channel, c->parties + 1));
+        SS_TRY(ss_meet(c, c->parties + 1));
     return c->role == SS_DEALER ? c->variant->deal(c, w, layer) : c->variant->prepare(c, w, layer);
 }
 

@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "harness/columns.h"
 #include "harness/config.h"
+#include "harness/fits.h"
+#include "harness/samples.h"
 #include "harness/store.h"
 
 /* ---- views */
@@ -114,10 +117,12 @@ static bool asks_for(const struct ss_experiment *e, const char *id)
     return false;
 }
 
-/* v lacks cells, and all it has were measured for experiments that lack none: it was not run itself. */
+/* v lacks most of its cells, and those it has were measured for experiments that lack none: it was not run itself. */
 static bool only_shares(const struct ss_report *r, const struct ss_view *v)
 {
     const struct ss_result *found[1];
+    if (2 * v->n_missing <= v->n)
+        return false;
     for (size_t i = 0; i < v->e.n_cells; i++) {
         const struct ss_cell *c = &v->e.cells[i];
         if (c->reference || answers(r, &v->e, c, found, 1) == 0)
@@ -128,7 +133,7 @@ static bool only_shares(const struct ss_report *r, const struct ss_view *v)
         if (!shared)
             return false;
     }
-    return v->n_missing > 0;
+    return true;
 }
 
 static enum ss_err open_views(struct ss_report *r)
@@ -153,13 +158,29 @@ static enum ss_err open_views(struct ss_report *r)
     return err;
 }
 
-enum ss_err ss_report_open(struct ss_report *r, const char *results_dir)
+static enum ss_err choose_folder(struct ss_report *r, const char *results)
 {
-    *r = (struct ss_report){.results_dir = results_dir};
-    enum ss_err err = ss_store_read_all(&r->cells, &r->n_cells, results_dir);
+    struct stat s;
+    r->results_dir = results;
+    if (stat(results, &s) != 0 || !S_ISREG(s.st_mode))
+        return SS_OK;
+    size_t n = strlen(results);
+    if (n <= 3 || n >= sizeof r->folder || strcmp(results + n - 3, ".h5") != 0)
+        SS_FAIL(SS_USAGE, "%s: a file of results is called NAME.h5; its report goes to the folder NAME", results);
+    snprintf(r->folder, sizeof r->folder, "%.*s", (int)(n - 3), results);
+    r->results_dir = r->folder;
+    return SS_OK;
+}
+
+enum ss_err ss_report_open(struct ss_report *r, const char *results)
+{
+    *r = (struct ss_report){0};
+    enum ss_err err = choose_folder(r, results);
+    if (err == SS_OK)
+        err = ss_store_read_all(&r->cells, &r->n_cells, results);
     if (err == SS_OK && r->n_cells == 0)
         err = ss_fail(SS_RESULTS, __FILE__, __LINE__, "%s: no results here; measure first: shardscale run --results %s",
-                      results_dir, results_dir);
+                      results, results);
     if (err == SS_OK)
         err = open_views(r);
     if (err == SS_OK)
@@ -249,6 +270,8 @@ enum ss_err ss_report_table(struct ss_table *t, const struct ss_view *v, const s
 {
     struct ss_column column[42];
     size_t n;
+    if (*spec->fit)
+        return ss_fits_table(t, v, spec);
     *t = (struct ss_table){0};
     SS_TRY(read_columns(column, &n, v, spec));
     for (size_t i = 0; i < n; i++)
@@ -259,6 +282,10 @@ enum ss_err ss_report_table(struct ss_table *t, const struct ss_view *v, const s
             struct ss_value value;
             char exact[700], human[700];
             ss_column_value(&value, &column[i], v->row[r]);
+            if (strcmp(column[i].name, "rank") == 0) {
+                SS_TRY(ss_rank(value.text, sizeof value.text, v->row, v->n, r, offsetof(struct ss_pass, online_ns)));
+                value.present = *value.text != '\0';
+            }
             ss_value_exact(exact, sizeof exact, &column[i], &value);
             ss_value_human(human, sizeof human, &column[i], &value);
             ss_table_set(t, i, exact, human);

@@ -18,7 +18,8 @@ struct ss_view {
     struct ss_result *missing; /* placeholders: skipped, with the command that measures them */
 };
 struct ss_report {
-    const char *results_dir;
+    const char *results_dir; /* where tables and figures go: the folder of the cells, of a merged file X.h5 the folder X */
+    char folder[1024];
     size_t n_cells;
     struct ss_result *cells;
     size_t n_views;
@@ -30,7 +31,7 @@ struct ss_report {
 /* --results, else of results/gpu, cpu and smoke the first that has cells. */
 const char *ss_report_dir(const struct ss_cli *cli);
 /* SS_RESULTS: no cells (names the command that measures some) or unreadable ones. */
-SS_CHECKED enum ss_err ss_report_open(struct ss_report *r, const char *results_dir);
+SS_CHECKED enum ss_err ss_report_open(struct ss_report *r, const char *results); /* a folder or a merged file */
 void ss_report_close(struct ss_report *r);
 
 /* Files to be, by path below the results directory. */

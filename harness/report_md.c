@@ -74,8 +74,7 @@ static void status_counts(struct ss_text *out, const struct ss_report *r, size_t
         few += c->status == SS_MEASURED && c->reps < 6;
         char text[64];
         snprintf(text, sizeof text, "%zu on %s", c->cell.tokens, c->cell.backend);
-        if (c->status == SS_MEASURED &&
-            !strstr(ss_text_str(&tokens), text)) /* once for all options; no length ends in another */
+        if (c->status == SS_MEASURED && !strstr(ss_text_str(&tokens), text)) /* once for all options; lengths ascend */
             ss_text_add(&tokens, "%s%s", tokens.n ? ", " : "", text);
     }
     ss_text_add(out, " %s", n[0] ? ss_text_str(&tokens) : n[1] + n[2] ? "" : "-");

@@ -3,6 +3,7 @@
 #include "harness/safetensors.h"
 
 #include <jansson.h>
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -331,4 +332,22 @@ const struct ss_tensor *ss_safetensors_find(const struct ss_safetensors *st, con
 const char *ss_safetensors_path(const struct ss_safetensors *st)
 {
     return st->path;
+}
+
+enum ss_err ss_safetensors_digest(uint8_t digest[32], const struct ss_safetensors *st)
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+    for (size_t i = 0; ok && i < st->n; i++) {
+        const struct ss_tensor *t = &st->tensors[i];
+        char head[400];
+        int n = snprintf(head, sizeof head, "%s %d %zu %zu %zu %zu %zu %zu\n", t->name, (int)t->dtype, t->rank, t->shape[0],
+                         t->shape[1], t->shape[2], t->shape[3], t->bytes);
+        ok = EVP_DigestUpdate(md, head, (size_t)n) == 1 && EVP_DigestUpdate(md, t->data, t->bytes) == 1;
+    }
+    ok = ok && EVP_DigestFinal_ex(md, digest, NULL) == 1;
+    EVP_MD_CTX_free(md);
+    if (!ok)
+        SS_FAIL(SS_ENV, "OpenSSL cannot compute the SHA-256 of %s", st->path);
+    return SS_OK;
 }

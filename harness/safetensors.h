@@ -23,6 +23,8 @@ SS_CHECKED enum ss_err ss_safetensors_open_dir(struct ss_safetensors **st, const
 void ss_safetensors_close(struct ss_safetensors *st);
 /* NULL if absent (the caller knows whether that is an error). */
 const struct ss_tensor *ss_safetensors_find(const struct ss_safetensors *st, const char *name);
+/* SHA-256 over name, type, shape and data of all tensors in order of name: equal checkpoints however they are split. */
+SS_CHECKED enum ss_err ss_safetensors_digest(uint8_t digest[32], const struct ss_safetensors *st);
 const char *ss_safetensors_path(const struct ss_safetensors *st);
 /* n values from element `first` as f32; BF16, F16 and F32 only (SS_REQUIRE). */
 void ss_tensor_to_f32(float *out, const struct ss_tensor *t, size_t first, size_t n);

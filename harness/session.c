@@ -8,7 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "harness/channel_tcp.h"
 #include "harness/forward.h"
+#include "harness/session_peers.h"
 
 typedef enum ss_err (*job_fn)(struct ss_session *s, int role);
 
@@ -46,10 +48,16 @@ static int n_roles(const struct ss_session *s)
     return s->config.variant->parties + (s->config.variant->dealer ? 1 : 0);
 }
 
-/* Role of worker i: P0, P1, dealer in that order; the dealer exists only with two parties. */
+/* The roles of this process: P0, P1 and the dealer, which exists only with two parties; or one of them. */
 static unsigned all_roles(const struct ss_session *s)
 {
-    return (1u << n_roles(s)) - 1;
+    return s->config.peers ? 1u << s->config.peers->role : (1u << n_roles(s)) - 1;
+}
+
+/* The role that speaks for this process. */
+static int home(const struct ss_session *s)
+{
+    return s->config.peers ? s->config.peers->role : SS_P0;
 }
 
 static void *work(void *arg)
@@ -101,7 +109,7 @@ static enum ss_err run_roles(struct ss_session *s, unsigned mask, job_fn job)
 static int threads_of(const struct ss_session *s, int role)
 {
     int all = s->config.threads > 0 ? s->config.threads : omp_get_num_procs();
-    if (role == SS_DEALER) /* works only while the parties wait */
+    if (role == SS_DEALER || s->config.peers) /* the dealer works only while the parties wait */
         return all;
     int each = all / s->config.variant->parties;
     return each > 0 ? each : 1;
@@ -116,7 +124,7 @@ static enum ss_err open_role(struct ss_session *s, int role)
 {
     struct ss_ctx *c = &s->ctx[role];
     const struct ss_session_config *g = &s->config;
-    c->own_weights = is_split(g) && role != SS_DEALER;
+    c->own_weights = g->peers || (is_split(g) && role != SS_DEALER);
     struct ss_dev_options o = {.device = is_split(g) && role == SS_P1 ? 1 : 0, .threads = threads_of(s, role)};
     c->role = role;
     c->parties = g->variant->parties;
@@ -154,7 +162,7 @@ static enum ss_err open_weights(struct ss_session *s, int role)
     size_t most = c->backend == c->host ? free_bytes / 10 * 7 : free_bytes > reserve_bytes ? free_bytes - reserve_bytes : 0;
     if (budget > most)
         budget = most;
-    return ss_weights_open(&s->weights[role], c, g->model, g->variant->weights, g->seed, budget);
+    return ss_weights_open(&s->weights[g->peers ? 0 : role], c, g->model, g->variant->weights, g->seed, budget);
 }
 
 static enum ss_err open_buffers(struct ss_session *s, int role)
@@ -162,6 +170,21 @@ static enum ss_err open_buffers(struct ss_session *s, int role)
     struct ss_ctx *c = &s->ctx[role];
     SS_TRY(c->variant->open(c));
     return role == SS_DEALER ? SS_OK : ss_activations_open(c, &s->activations[role]);
+}
+
+static enum ss_err agree(struct ss_session *s, int role)
+{
+    struct ss_ctx *c = &s->ctx[role];
+    SS_TRY(ss_session_agree(c, &s->config));
+    c->max_tokens = s->config.max_tokens;
+    c->all_logits = s->config.all_logits;
+    return SS_OK;
+}
+
+/* The copy of the weights that this role opened, NULL if another did. */
+static struct ss_weights *opened_by(const struct ss_session *s, int role)
+{
+    return s->config.peers ? s->weights[0] : role < 2 ? s->weights[role] : NULL;
 }
 
 static enum ss_err close_role(struct ss_session *s, int role)
@@ -172,8 +195,7 @@ static enum ss_err close_role(struct ss_session *s, int role)
             ss_activations_close(c, &s->activations[role]);
         if (c->variant)
             c->variant->close(c);
-        if (role < 2 && s->weights[role])
-            ss_weights_close(s->weights[role], c);
+        ss_weights_close(opened_by(s, role), c);
         for (int i = 0; i < 2; i++)
             ss_buf_free(c, &c->scratch[i]);
         ss_channel_release(c);
@@ -199,6 +221,8 @@ static enum ss_err pass_role(struct ss_session *s, int role)
     c->marks.n = 0;
     memset(&c->counters, 0, sizeof c->counters);
     ss_wire_clear(&c->wire);
+    if (s->config.peers && role == SS_P0)
+        SS_TRY(ss_session_announce(c, c->tokens));
     if (role == SS_DEALER)
         return ss_forward_dealer(c, weights_of(s, role));
     bool first = role == SS_P0;
@@ -219,6 +243,11 @@ static enum ss_err check_config(const struct ss_session_config *g)
         SS_FAIL(SS_USAGE, "placement is 'one' (all roles on one device) or 'split' (a device for each party), not '%s'",
                 g->placement);
     SS_REQUIRE(!g->arguments || (g->variant->parties == 1 && g->variant->value == SS_F32)); /* never a share */
+    SS_REQUIRE(!g->peers || g->variant->parties == 2);
+    if (g->peers && is_split(g))
+        SS_FAIL(SS_USAGE, "a process of one role has one device: --placement is 'one'");
+    if (g->peers && g->peers->role != SS_P0)
+        return SS_OK;
     if (g->max_tokens == 0 || g->max_tokens > g->model->shape.max_seq)
         SS_FAIL(SS_USAGE, "%zu tokens asked of %s; it takes 1 to %zu", g->max_tokens, g->model->name, g->model->shape.max_seq);
     return SS_OK;
@@ -226,13 +255,35 @@ static enum ss_err check_config(const struct ss_session_config *g)
 
 static enum ss_err start_workers(struct ss_session *s)
 {
-    for (int role = 0; role < n_roles(s); role++) {
+    for (int role = 0; role < SS_N_ROLES; role++) {
+        if (!(all_roles(s) >> role & 1))
+            continue;
         s->worker[role].session = s;
         s->worker[role].role = role;
         if (pthread_create(&s->worker[role].thread, NULL, work, &s->worker[role]) != 0)
             SS_FAIL(SS_ENV, "cannot start a thread for role %d", role);
         s->worker[role].started = true;
     }
+    return SS_OK;
+}
+
+static enum ss_err open_channel(struct ss_session *s)
+{
+    const struct ss_peers *peers = s->config.peers;
+    struct ss_stream stream[SS_N_ROLES];
+    if (!peers)
+        return ss_channel_new(&s->channel);
+    SS_TRY(ss_peers_meet(peers, s->config.variant->dealer, stream));
+    return ss_channel_tcp(&s->channel, peers->role, stream, peers->timeout_s);
+}
+
+static enum ss_err open_host_copies(struct ss_session *s)
+{
+    const struct ss_shape *shape = &s->config.model->shape;
+    s->h_x = malloc(s->config.max_tokens * shape->d_model * sizeof *s->h_x);
+    s->own_logits = malloc((s->config.all_logits ? s->config.max_tokens : 1) * shape->vocab * sizeof *s->own_logits);
+    if (!s->h_x || !s->own_logits)
+        SS_FAIL(SS_ENV, "out of memory for the host's copy of embeddings and logits");
     return SS_OK;
 }
 
@@ -247,17 +298,16 @@ enum ss_err ss_session_open(struct ss_session **out, const struct ss_session_con
     s->config = *config;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    const struct ss_shape *shape = &config->model->shape;
-    s->h_x = malloc(config->max_tokens * shape->d_model * sizeof *s->h_x);
-    s->own_logits = malloc((config->all_logits ? config->max_tokens : 1) * shape->vocab * sizeof *s->own_logits);
-    if (!s->h_x || !s->own_logits)
-        SS_FAIL_OUT(SS_ENV, "out of memory for the host's copy of embeddings and logits");
-    SS_TRY_OUT(ss_channel_new(&s->channel));
+    SS_TRY_OUT(open_channel(s));
     if (config->tap)
         ss_channel_tap(s->channel, config->tap, config->tap_arg);
     SS_TRY_OUT(start_workers(s));
     SS_TRY_OUT(run_roles(s, all_roles(s), open_role));
-    SS_TRY_OUT(run_roles(s, is_split(config) ? 3u : 1u, open_weights));
+    if (config->peers)
+        SS_TRY_OUT(run_roles(s, all_roles(s), agree));
+    if (all_roles(s) & 1u << SS_P0)
+        SS_TRY_OUT(open_host_copies(s));
+    SS_TRY_OUT(run_roles(s, config->peers ? all_roles(s) : is_split(config) ? 3u : 1u, open_weights));
     SS_REQUIRE(!s->weights[1] || ss_weights_resident(s->weights[0]) == ss_weights_resident(s->weights[1]));
     SS_TRY_OUT(run_roles(s, all_roles(s), open_buffers));
 out:
@@ -273,8 +323,8 @@ void ss_session_close(struct ss_session *s)
     if (!s)
         return;
     bool started = true;
-    for (int role = 0; role < n_roles(s); role++)
-        started = started && s->worker[role].started;
+    for (int role = 0; role < SS_N_ROLES; role++)
+        started = started && (s->worker[role].started || !(all_roles(s) >> role & 1));
     if (started && run_roles(s, all_roles(s), close_role) != SS_OK)
         ss_warn("a role did not close cleanly");
     pthread_mutex_lock(&s->lock);
@@ -285,6 +335,8 @@ void ss_session_close(struct ss_session *s)
         if (s->worker[role].started)
             pthread_join(s->worker[role].thread, NULL);
     ss_channel_free(s->channel);
+    for (int role = 0; role < SS_N_ROLES; role++)
+        ss_wire_free(&s->ctx[role].wire); /* over TCP: of the roles that are elsewhere */
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->changed);
     free(s->h_x);
@@ -306,17 +358,20 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 
 static void collect_times(struct ss_session *s, struct ss_pass *pass)
 {
-    for (int role = 0; role < s->config.variant->parties; role++) {
+    for (int role = 0; role < SS_N_ROLES; role++) {
         uint64_t op_ns[SS_N_OPS], online = 0;
+        if (!(all_roles(s) >> role & 1) || (role == SS_DEALER && home(s) != SS_DEALER))
+            continue;
         ss_ctx_times(&s->ctx[role], op_ns);
         for (int op = 0; op < SS_N_OPS; op++)
             if (op != SS_OP_weights && op != SS_OP_offline)
                 online += op_ns[op];
-        pass->party_ns[role] = online;
+        if (role != SS_DEALER)
+            pass->party_ns[role] = online;
         pass->online_ns = max_u64(pass->online_ns, online);
         pass->offline_ns = max_u64(pass->offline_ns, op_ns[SS_OP_offline]);
         pass->weights_ns = max_u64(pass->weights_ns, op_ns[SS_OP_weights]);
-        if (role == SS_P0)
+        if (role == home(s))
             memcpy(pass->op_ns, op_ns, sizeof op_ns);
     }
     pass->device_ns = strcmp(s->config.backend, "cpu") == 0 ? 0 : pass->party_ns[SS_P0];
@@ -348,27 +403,66 @@ static enum ss_err collect_counters(struct ss_session *s)
     return SS_OK;
 }
 
+static enum ss_err share_counts(struct ss_session *s, int role)
+{
+    return ss_session_share_counts(&s->ctx[role], s->ctx);
+}
+
+/* One pass of n tokens by the roles of this process. */
+static enum ss_err run_pass(struct ss_session *s, size_t n, struct ss_pass *pass)
+{
+    for (int role = 0; role < n_roles(s); role++) {
+        s->ctx[role].tokens = n;
+        s->ctx[role].past = 0;
+    }
+    struct ss_pass unwanted, *p = pass ? pass : &unwanted;
+    *p = (struct ss_pass){0};
+    uint64_t start = now_ns();
+    SS_TRY(run_roles(s, all_roles(s), pass_role));
+    p->wall_ns = now_ns() - start;
+    collect_times(s, p);
+    if (s->config.peers)
+        SS_TRY(run_roles(s, all_roles(s), share_counts));
+    return collect_counters(s);
+}
+
 enum ss_err ss_session_pass(struct ss_session *s, const int32_t *ids, size_t n, float *h_logits, struct ss_pass *pass)
 {
     size_t vocab = s->config.model->shape.vocab;
-    SS_REQUIRE(n > 0 && n <= s->config.max_tokens);
+    SS_REQUIRE(n > 0 && n <= s->config.max_tokens && home(s) == SS_P0);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || (size_t)ids[i] >= vocab)
             SS_FAIL(SS_USAGE, "token id %d at position %zu is outside the vocabulary of %s, 0 to %zu", (int)ids[i], i,
                     s->config.model->name, vocab - 1);
     s->ids = ids;
     s->h_logits = h_logits ? h_logits : s->own_logits;
-    for (int role = 0; role < n_roles(s); role++) {
-        s->ctx[role].tokens = n;
-        s->ctx[role].past = 0;
-    }
-    struct ss_pass zero = {0}, *p = pass ? pass : &zero;
-    *p = zero;
-    uint64_t start = now_ns();
-    SS_TRY(run_roles(s, all_roles(s), pass_role));
-    p->wall_ns = now_ns() - start;
-    collect_times(s, p);
-    return collect_counters(s);
+    return run_pass(s, n, pass);
+}
+
+static enum ss_err await(struct ss_session *s, int role)
+{
+    return ss_session_await(&s->ctx[role], &s->ctx[role].tokens);
+}
+
+static enum ss_err part(struct ss_session *s, int role)
+{
+    if (role == SS_P0)
+        SS_TRY(ss_session_announce(&s->ctx[role], 0));
+    return ss_part(&s->ctx[role]);
+}
+
+enum ss_err ss_session_serve(struct ss_session *s, bool *more, struct ss_pass *pass)
+{
+    SS_REQUIRE(s->config.peers && home(s) != SS_P0);
+    SS_TRY(run_roles(s, all_roles(s), await));
+    size_t n = s->ctx[home(s)].tokens;
+    *more = n > 0;
+    return *more ? run_pass(s, n, pass) : run_roles(s, all_roles(s), part);
+}
+
+enum ss_err ss_session_finish(struct ss_session *s)
+{
+    return s->config.peers ? run_roles(s, all_roles(s), part) : SS_OK;
 }
 
 const struct ss_counters *ss_session_counters(const struct ss_session *s)
@@ -378,7 +472,7 @@ const struct ss_counters *ss_session_counters(const struct ss_session *s)
 
 void ss_session_expected(const struct ss_session *s, struct ss_counters *expected)
 {
-    const struct ss_ctx *c = &s->ctx[SS_P0];
+    const struct ss_ctx *c = &s->ctx[home(s)];
     struct ss_job job = {
         .shape = c->shape, .tokens = c->tokens, .past = c->past, .all_logits = c->all_logits, .option = c->option};
     memset(expected, 0, sizeof *expected);
@@ -408,7 +502,7 @@ const struct ss_wire *ss_session_wire(const struct ss_session *s)
 void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS])
 {
     memset(peak, 0, SS_N_TAGS * sizeof *peak);
-    for (int role = 0; role < n_roles(s); role++)
+    for (int role = 0; role < SS_N_ROLES; role++)
         for (int tag = 0; tag < SS_N_TAGS; tag++)
             peak[tag] += s->ctx[role].memory.peak[tag];
 }

@@ -4,6 +4,7 @@
 #define SS_SESSION_H
 
 #include "harness/channel.h"
+#include "harness/peers.h"
 #include "harness/weights.h"
 #include "variants/variant.h"
 
@@ -13,18 +14,19 @@ struct ss_session_config {
     int64_t option[SS_MAX_OPTIONS];
     const char *backend;            /* "cpu" or "cuda" */
     const char *placement;          /* "one" device for all roles, or "split": one party per device */
-    size_t max_tokens;              /* rows of one pass, and positions of the cache */
-    bool all_logits;                /* logits for all positions, else the last */
+    size_t max_tokens;              /* rows of one pass, and positions of the cache; over TCP P0's holds for all */
+    bool all_logits;                /* logits for all positions, else the last; over TCP P0's holds for all */
     uint64_t seed;                  /* synthetic weights */
     int threads;                    /* CPU threads in all; 0: all available */
     size_t weight_budget_bytes;     /* resident weights; SIZE_MAX: as much as fits comfortably */
+    const struct ss_peers *peers;   /* this process plays one role, the others are processes too; NULL: all are threads here */
     struct ss_arguments *arguments; /* counted in every pass (functions.h): plain fp32 only; NULL: not */
     const uint8_t *fixed_key;       /* tests only: 16 bytes from which every role's randomness derives; NULL: from the OS */
     ss_tap tap;                     /* tests only: sees every message (channel.h) */
     void *tap_arg;
 };
 
-struct ss_pass {              /* of one pass, nanoseconds */
+struct ss_pass {              /* of one pass, nanoseconds; over TCP: of the role in this process */
     uint64_t wall_ns;         /* host clock, all roles, everything included */
     uint64_t online_ns;       /* slowest party: wall less weights and offline */
     uint64_t offline_ns;      /* slowest party's offline spans */
@@ -34,6 +36,7 @@ struct ss_pass {              /* of one pass, nanoseconds */
     uint64_t op_ns[SS_N_OPS]; /* P0's view */
     int64_t energy_mj;        /* GPU energy over the pass and clock at its end: set by bench.c, -1 if unknown */
     int64_t sm_clock_mhz;
+    int64_t process; /* of a repeated cell: the fresh process it ran in, counted from 0 */
 };
 
 struct ss_session;
@@ -42,10 +45,15 @@ SS_CHECKED enum ss_err ss_session_open(struct ss_session **s, const struct ss_se
    Counters: of this pass, checked against cost(): SS_COUNTS if they differ (the first difference is named). */
 SS_CHECKED enum ss_err ss_session_pass(struct ss_session *s, const int32_t *ids, size_t n, float *h_logits,
                                        struct ss_pass *pass);
+/* Over TCP, P1 and the dealer: takes part in the next pass that P0 runs (*more), or in the end of the run (not *more). */
+SS_CHECKED enum ss_err ss_session_serve(struct ss_session *s, bool *more, struct ss_pass *pass);
+/* Over TCP, P0: there are no more passes. SS_OK: every process has ended well; without this call the others end with an error.
+   In one process: nothing to do. */
+SS_CHECKED enum ss_err ss_session_finish(struct ss_session *s);
 const struct ss_counters *ss_session_counters(const struct ss_session *s); /* of the last pass */
 void ss_session_expected(const struct ss_session *s, struct ss_counters *expected);
 const struct ss_wire *ss_session_wire(const struct ss_session *s);
-void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS]); /* all roles together */
+void ss_session_peaks(const struct ss_session *s, int64_t peak[SS_N_TAGS]); /* all roles of this process together */
 bool ss_session_resident(const struct ss_session *s);
 /* What the last pass evaluated in the place of the functions (variant.h). false: floating point. */
 SS_CHECKED enum ss_err ss_session_functions(struct ss_session *s, bool *approximated,

@@ -82,6 +82,9 @@ static void put_times(struct ss_out *o, hid_t group, const struct ss_result *r, 
             ss_put_array(o, group, &name, type, (const char *)&r->first + f->offset, 0, NULL);
     }
     for (size_t k = 0; k < r->reps && o->ok; k++)
+        column[k] = r->pass[k].process;
+    ss_put_array(o, group, &ss_store_process, H5T_STD_I64LE, column, 1, &rep);
+    for (size_t k = 0; k < r->reps && o->ok; k++)
         memcpy(&column[k * SS_N_OPS], r->pass[k].op_ns, sizeof r->pass[k].op_ns);
     ss_put_array(o, group, &(struct ss_name){"time_op", "ns", "time by operation, P0's view"}, H5T_STD_U64LE, column, 2,
                  (hid_t[]){rep, op});
@@ -108,7 +111,7 @@ static void put_counters(struct ss_out *o, const char *path, const struct ss_cou
 
 static void put_error(struct ss_out *o, const struct ss_result *r)
 {
-    hid_t group = ss_put_group(o, "/cell/error");
+    hid_t group = ss_put_group(o, "cell/error");
     ss_put_text(o, group, "reference", "plain fp32");
     ss_put_i64(o, group, "compared", r->has_error);
     for (int i = 0; i < SS_STORE_ERRORS && r->has_error; i++) {
@@ -156,7 +159,7 @@ static void put_arguments(struct ss_out *o, hid_t group, const struct ss_argumen
 
 static void put_cell(struct ss_out *o, const struct ss_result *r)
 {
-    hid_t group = ss_put_group(o, "/cell");
+    hid_t group = ss_put_group(o, "cell");
     put_identity(o, group, r);
     hid_t rep = put_count(o, group, &(struct ss_name){"rep", "1", "timed repetition"}, r->reps);
     hid_t layer = put_count(o, group, &(struct ss_name){"layer", "1", "layer; the last entry is what belongs to no layer"},
@@ -175,8 +178,8 @@ static void put_cell(struct ss_out *o, const struct ss_result *r)
                      &vocab);
         ss_out_done(vocab);
     }
-    put_counters(o, "/cell/counters", &r->counters, r->peak);
-    put_counters(o, "/cell/expected", &r->expected, NULL);
+    put_counters(o, "cell/counters", &r->counters, r->peak);
+    put_counters(o, "cell/expected", &r->expected, NULL);
     put_error(o, r);
     if (r->has_functions || r->arguments) {
         hid_t function = put_function_names(o, group);
@@ -192,6 +195,23 @@ static void put_cell(struct ss_out *o, const struct ss_result *r)
     ss_out_done(group);
 }
 
+static void put_format(struct ss_out *o, const char *format)
+{
+    if (!o->ok)
+        return;
+    hid_t root = H5Gopen2(o->file, "/", H5P_DEFAULT);
+    ss_put_text(o, root, "format", format);
+    ss_put_i64(o, root, "format_version", SS_STORE_VERSION);
+    ss_out_done(root);
+}
+
+static void put_result(struct ss_out *o, const struct ss_result *r)
+{
+    put_pairs(o, "env", &r->env);
+    put_pairs(o, "config", &r->config);
+    put_cell(o, r);
+}
+
 enum ss_err ss_store_write(const char *results_dir, const struct ss_result *r)
 {
     char path[PATH_MAX];
@@ -199,15 +219,24 @@ enum ss_err ss_store_write(const char *results_dir, const struct ss_result *r)
     SS_REQUIRE(strlen(r->cell.id) == 16);
     struct ss_out o;
     ss_out_open(&o, 256 << 10);
-    if (o.ok) {
-        hid_t root = H5Gopen2(o.file, "/", H5P_DEFAULT);
-        ss_put_text(&o, root, "format", SS_STORE_FORMAT);
-        ss_put_i64(&o, root, "format_version", SS_STORE_VERSION);
-        ss_out_done(root);
+    put_format(&o, SS_STORE_FORMAT);
+    put_result(&o, r);
+    return ss_out_save(&o, path);
+}
+
+enum ss_err ss_store_write_many(const char *path, const struct ss_result *r, size_t n)
+{
+    struct ss_out o;
+    ss_out_open(&o, 4 << 20);
+    put_format(&o, SS_STORE_MANY);
+    for (size_t i = 0; i < n; i++) {
+        SS_REQUIRE(strlen(r[i].cell.id) == 16);
+        hid_t group = ss_put_group(&o, r[i].cell.id);
+        o.at = group;
+        put_result(&o, &r[i]);
+        o.at = o.file;
+        ss_out_done(group);
     }
-    put_pairs(&o, "/env", &r->env);
-    put_pairs(&o, "/config", &r->config);
-    put_cell(&o, r);
     return ss_out_save(&o, path);
 }
 

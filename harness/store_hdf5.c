@@ -2,9 +2,11 @@
 #include "harness/store_hdf5.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/disk.h"
+#include "harness/seal.h"
 
 const struct ss_field ss_store_times[SS_STORE_TIMES] = {
     {"time_wall", "ns", "wall clock of the pass", offsetof(struct ss_pass, wall_ns), false},
@@ -17,6 +19,7 @@ const struct ss_field ss_store_times[SS_STORE_TIMES] = {
     {"energy", "mJ", "GPU energy over the pass, -1 if unknown", offsetof(struct ss_pass, energy_mj), true},
     {"sm_clock", "MHz", "GPU SM clock at the end of the pass, -1 if unknown", offsetof(struct ss_pass, sm_clock_mhz), true},
 };
+const struct ss_name ss_store_process = {"process", "1", "fresh process that the repetition ran in"};
 const struct ss_field ss_store_shape[SS_STORE_SHAPE] = {
     {"d_model", "1", "model width", offsetof(struct ss_shape, d_model), true},
     {"d_ff", "1", "FFN width", offsetof(struct ss_shape, d_ff), true},
@@ -89,8 +92,22 @@ void ss_out_open(struct ss_out *o, size_t step)
     if (o->ok)
         o->file = H5Fcreate("memory", H5F_ACC_TRUNC, create, access);
     check(o, o->file >= 0);
+    o->at = o->file;
     H5Pclose(access);
     H5Pclose(create);
+}
+
+/* The image and its seal, in one file. */
+static enum ss_err save_sealed(const char *path, const void *image, size_t bytes)
+{
+    uint8_t *file = malloc(bytes + SS_SEAL_BYTES);
+    if (!file)
+        SS_FAIL(SS_ENV, "no memory for %s; close other programs, then repeat", path);
+    memcpy(file, image, bytes);
+    ss_seal(file + bytes, image, bytes);
+    enum ss_err err = ss_disk_replace(path, file, bytes + SS_SEAL_BYTES);
+    free(file);
+    return err;
 }
 
 enum ss_err ss_out_save(struct ss_out *o, const char *path)
@@ -107,7 +124,7 @@ enum ss_err ss_out_save(struct ss_out *o, const char *path)
         SS_FAIL_OUT(SS_ENV, "cannot lay out %s in memory; close other programs, then repeat", path);
     memset((char *)*image + FLAGS, 0, 4);
     SS_TRY_OUT(ss_disk_make_parent(path));
-    SS_TRY_OUT(ss_disk_replace(path, *image, (size_t)bytes));
+    SS_TRY_OUT(save_sealed(path, *image, (size_t)bytes));
 out:
     H5Fclose(o->file);
     H5Tclose(o->text);
@@ -119,7 +136,7 @@ hid_t ss_put_group(struct ss_out *o, const char *name)
     if (!o->ok)
         return H5I_INVALID_HID;
     hid_t create = ordered(H5P_GROUP_CREATE);
-    hid_t group = H5Gcreate2(o->file, name, H5P_DEFAULT, create, H5P_DEFAULT);
+    hid_t group = H5Gcreate2(o->at, name, H5P_DEFAULT, create, H5P_DEFAULT);
     H5Pclose(create);
     check(o, group >= 0);
     return group;

@@ -8,9 +8,11 @@
 
 #include "harness/store.h"
 
-/* Root attributes by which a file is recognised. The version rises with every change of layout, but not with datasets that may
-   be absent (fits and arguments of functions). */
+/* Root attributes by which a file is recognised: one cell in /env, /config and /cell, or many, each in /<id>/env, ... The
+   version rises with every change of layout, but not with datasets that may be absent: fits and arguments of functions, and
+   /cell/process (since cells are repeated; without it, all repetitions ran in one process). */
 #define SS_STORE_FORMAT "shardscale cell"
+#define SS_STORE_MANY "shardscale cells"
 enum { SS_STORE_VERSION = 1 };
 
 enum { SS_STORE_TIMES = 9, SS_STORE_SHAPE = 8, SS_STORE_ERRORS = 4, SS_STORE_FITS = 3 };
@@ -27,6 +29,7 @@ extern const struct ss_field ss_store_errors[SS_STORE_ERRORS]; /* double of stru
 extern const struct ss_field ss_store_fits[SS_STORE_FITS];     /* double of struct ss_function_fit */
 /* By function, both over all and outside its fit; by function and bin. */
 extern const struct ss_name ss_store_arguments_seen, ss_store_outside, ss_store_arguments;
+extern const struct ss_name ss_store_process; /* ss_pass.process */
 /* "time_wall" -> "first_wall": the same of the first pass. */
 void ss_store_first_name(char out[32], const char *name);
 
@@ -35,6 +38,7 @@ void ss_store_first_name(char out[32], const char *name);
    at its end. */
 struct ss_out {
     hid_t file, text; /* text: variable-length UTF-8 */
+    hid_t at;         /* file, or the group of one of many cells: names begin there */
     bool ok;
 };
 /* Memory grows in steps of `step` bytes. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* "0123456789abcdef.h5", nothing else: not a .part, not an editor's copy. */
 static int is_cell_name(const struct dirent *entry)
@@ -30,13 +31,12 @@ static int compare(const void *a, const void *b)
     return strcmp(x->cell.id, y->cell.id);
 }
 
-enum ss_err ss_store_read_all(struct ss_result **r, size_t *n, const char *results_dir)
+/* The files DIR/cells/<id>.h5. */
+static enum ss_err read_folder(struct ss_result **r, size_t *n, const char *results_dir)
 {
     char dir[PATH_MAX], path[PATH_MAX + 256];
     struct dirent **entry = NULL;
     enum ss_err err = SS_OK;
-    *r = NULL;
-    *n = 0;
     snprintf(dir, sizeof dir, "%s/cells", results_dir);
     int entries = scandir(dir, &entry, is_cell_name, alphasort);
     if (entries < 0 && errno == ENOENT)
@@ -57,10 +57,21 @@ enum ss_err ss_store_read_all(struct ss_result **r, size_t *n, const char *resul
         *n += one == SS_OK;
         err = one == SS_OK ? err : one;
     }
-    qsort(*r, *n, sizeof **r, compare);
 out:
     for (int i = 0; i < entries; i++)
         free(entry[i]);
     free(entry);
+    return err;
+}
+
+enum ss_err ss_store_read_all(struct ss_result **r, size_t *n, const char *results)
+{
+    struct stat s;
+    *r = NULL;
+    *n = 0;
+    bool file = stat(results, &s) == 0 && S_ISREG(s.st_mode);
+    enum ss_err err = file ? ss_store_read_file(r, n, results) : read_folder(r, n, results);
+    if (*n > 0)
+        qsort(*r, *n, sizeof **r, compare);
     return err;
 }

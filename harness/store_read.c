@@ -1,4 +1,5 @@
 /* store_read.c — reads cell files back, strictly: what this version would not have written is refused, with the file's name. */
+#include "harness/seal.h"
 #include "harness/store_hdf5.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 /* A file being read. The first complaint stays, and every later get_ is a no-op. */
 struct in {
     hid_t file, text;
+    hid_t at; /* file, or the group of one of many cells */
     bool bad;
     char complaint[200];
 };
@@ -27,7 +29,7 @@ SS_PRINTF(2, 3) static void complain(struct in *in, const char *fmt, ...)
 
 static hid_t get_object(struct in *in, const char *path)
 {
-    hid_t object = in->bad ? H5I_INVALID_HID : H5Oopen(in->file, path, H5P_DEFAULT);
+    hid_t object = in->bad ? H5I_INVALID_HID : H5Oopen(in->at, path, H5P_DEFAULT);
     if (object < 0)
         complain(in, "%s is missing: results were written by another version, or the file is damaged", path);
     return object;
@@ -192,6 +194,27 @@ static void get_identity(struct in *in, hid_t group, struct ss_result *r)
         complain(in, "its id is not that of its cell: results were written by another version");
 }
 
+/* Absent in files from before cells were repeated: one process. */
+static void get_process(struct in *in, hid_t group, struct ss_result *r)
+{
+    hsize_t dim = r->reps;
+    if (in->bad || H5Lexists(group, ss_store_process.name, H5P_DEFAULT) <= 0)
+        return;
+    int64_t *process = calloc(r->reps + 1, sizeof *process);
+    if (!process) {
+        complain(in, "no memory for %zu repetitions", r->reps);
+        return;
+    }
+    get_array(in, group, ss_store_process.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, &dim, process);
+    for (size_t k = 0; k < r->reps && !in->bad; k++) {
+        int64_t before = k > 0 ? process[k - 1] : 0;
+        if (process[k] < before || process[k] > before + 1 || (k == 0 && process[k] != 0))
+            complain(in, "dataset %s does not count up", ss_store_process.name);
+        r->pass[k].process = process[k];
+    }
+    free(process);
+}
+
 static void get_times(struct in *in, hid_t group, struct ss_result *r)
 {
     hsize_t dims[] = {r->reps, SS_N_OPS}, ops = SS_N_OPS;
@@ -213,6 +236,7 @@ static void get_times(struct in *in, hid_t group, struct ss_result *r)
         if (r->has_first)
             get_array(in, group, first, H5T_INTEGER, memory, 0, NULL, (char *)&r->first + f->offset);
     }
+    get_process(in, group, r);
     get_array(in, group, "time_op", H5T_INTEGER, H5T_NATIVE_UINT64, 2, dims, column);
     for (size_t k = 0; k < r->reps && !in->bad; k++)
         memcpy(r->pass[k].op_ns, &column[k * SS_N_OPS], sizeof r->pass[k].op_ns);
@@ -241,7 +265,7 @@ static void get_counters(struct in *in, const char *path, struct ss_counters *c,
 
 static void get_error(struct in *in, struct ss_result *r)
 {
-    hid_t group = get_object(in, "/cell/error");
+    hid_t group = get_object(in, "cell/error");
     r->has_error = get_i64(in, group, "compared", 0, 1) != 0;
     for (int i = 0; i < SS_STORE_ERRORS && r->has_error; i++)
         get_array(in, group, ss_store_errors[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 0, NULL,
@@ -303,7 +327,7 @@ static void get_logits(struct in *in, hid_t group, struct ss_result *r)
 
 static void get_cell(struct in *in, struct ss_result *r)
 {
-    hid_t group = get_object(in, "/cell");
+    hid_t group = get_object(in, "cell");
     get_identity(in, group, r);
     r->reps = get_length(in, group, "rep", 1 << 24);
     get_times(in, group, r);
@@ -314,15 +338,15 @@ static void get_cell(struct in *in, struct ss_result *r)
     hsize_t dims[] = {r->wire.layers, SS_N_OPS, SS_N_DIRS};
     get_array(in, group, "wire_bytes", H5T_INTEGER, H5T_NATIVE_INT64, 3, dims, r->wire.bytes);
     get_array(in, group, "wire_rounds", H5T_INTEGER, H5T_NATIVE_INT64, 2, dims, r->wire.rounds);
-    get_counters(in, "/cell/counters", &r->counters, r->peak);
-    get_counters(in, "/cell/expected", &r->expected, NULL);
+    get_counters(in, "cell/counters", &r->counters, r->peak);
+    get_counters(in, "cell/expected", &r->expected, NULL);
     get_error(in, r);
     get_functions(in, group, r);
     get_logits(in, group, r);
     H5Oclose(group);
 }
 
-static void get_format(struct in *in)
+static bool get_format(struct in *in)
 {
     char format[32] = "";
     hid_t root = get_object(in, "/");
@@ -330,35 +354,103 @@ static void get_format(struct in *in)
         complain(in, "HDF5, but not a result of shardscale");
     get_string(in, root, "format", format, sizeof format);
     int64_t version = get_i64(in, root, "format_version", 0, INT64_MAX);
-    if (!in->bad && (strcmp(format, SS_STORE_FORMAT) != 0 || version != SS_STORE_VERSION))
+    bool many = strcmp(format, SS_STORE_MANY) == 0;
+    if (!in->bad && ((!many && strcmp(format, SS_STORE_FORMAT) != 0) || version != SS_STORE_VERSION))
         complain(in, "results were written by another version (%s %d, this program reads %s %d)", format, (int)version,
                  SS_STORE_FORMAT, SS_STORE_VERSION);
     H5Oclose(root);
+    return many;
 }
 
-enum ss_err ss_store_read(struct ss_result *r, const char *path)
+static void get_result(struct in *in, struct ss_result *r)
 {
     *r = (struct ss_result){0};
+    get_pairs(in, "env", &r->env);
+    get_pairs(in, "config", &r->config);
+    get_cell(in, r);
+}
+
+/* The cells of a merged file, each in a group of its id. */
+static void get_many(struct in *in, struct ss_result **r, size_t *n)
+{
+    H5G_info_t info = {0};
+    if (!in->bad && (H5Gget_info(in->file, &info) < 0 || info.nlinks > 1 << 20))
+        complain(in, "its cells cannot be listed");
+    *r = calloc(info.nlinks + 1, sizeof **r);
+    SS_REQUIRE(*r);
+    for (hsize_t i = 0; i < info.nlinks && !in->bad; i++) {
+        char name[24] = "";
+        struct ss_result *one = &(*r)[*n];
+        if (H5Lget_name_by_idx(in->file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT) < 0)
+            complain(in, "its cells cannot be listed");
+        in->at = get_object(in, name);
+        get_result(in, one);
+        if (!in->bad && strcmp(one->cell.id, name) != 0)
+            complain(in, "group %s holds cell %s", name, one->cell.id);
+        ++*n; /* freed by the caller, whole or not */
+        H5Oclose(in->at);
+        in->at = in->file;
+    }
+}
+
+/* many NULL: the file must be that of one cell, which becomes *r. Else *many becomes an array of n. */
+static enum ss_err read_file(struct ss_result *r, struct ss_result **many, size_t *n, const char *path)
+{
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     if (access(path, R_OK) != 0)
         SS_FAIL(SS_RESULTS, "%s: %s; delete it and run again", path, strerror(errno));
+    enum ss_sealed sealed;
+    SS_TRY(ss_seal_check(&sealed, path));
+    if (sealed == SS_SEAL_BROKEN)
+        SS_FAIL(SS_RESULTS, "%s: damaged, its checksum differs; delete it and run again", path);
     struct in in = {.text = H5Tcopy(H5T_C_S1)};
     H5Tset_size(in.text, H5T_VARIABLE);
     H5Tset_cset(in.text, H5T_CSET_UTF8);
     hid_t plist = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(plist, H5F_CLOSE_STRONG);
-    in.file = H5Fopen(path, H5F_ACC_RDONLY, plist);
+    in.at = in.file = H5Fopen(path, H5F_ACC_RDONLY, plist);
     if (in.file < 0)
         complain(&in, "truncated, or not an HDF5 file");
-    get_format(&in);
-    get_pairs(&in, "/env", &r->env);
-    get_pairs(&in, "/config", &r->config);
-    get_cell(&in, r);
+    bool holds_many = get_format(&in);
+    if (holds_many && !many)
+        complain(&in, "holds many cells, where one is wanted");
+    else if (holds_many)
+        get_many(&in, many, n);
+    else
+        get_result(&in, r);
     H5Pclose(plist);
     H5Tclose(in.text);
     H5Fclose(in.file);
     if (!in.bad)
         return SS_OK;
-    ss_result_free(r);
     SS_FAIL(SS_RESULTS, "%s: %s; delete it and run again", path, in.complaint);
+}
+
+enum ss_err ss_store_read(struct ss_result *r, const char *path)
+{
+    *r = (struct ss_result){0};
+    enum ss_err err = read_file(r, NULL, NULL, path);
+    if (err != SS_OK)
+        ss_result_free(r);
+    return err;
+}
+
+enum ss_err ss_store_read_file(struct ss_result **r, size_t *n, const char *path)
+{
+    struct ss_result one = {0};
+    *r = NULL;
+    *n = 0;
+    enum ss_err err = read_file(&one, r, n, path);
+    for (size_t i = 0; err != SS_OK && i < *n; i++)
+        ss_result_free(&(*r)[i]);
+    if (err != SS_OK) {
+        ss_result_free(&one);
+        *n = 0;
+    } else if (!*r) {
+        *r = malloc(sizeof **r);
+        SS_REQUIRE(*r);
+        **r = one;
+        *n = 1;
+    }
+    return err;
 }

@@ -142,6 +142,7 @@ static void describe(char *out, size_t size, enum ss_progress_tone *tone, const 
 static enum ss_err measure(struct ss_planned *c, struct ss_pace *pace, const char *dir, struct ss_progress *progress)
 {
     struct ss_child_report r;
+    c->effort.process = c->processes;
     SS_TRY(ss_child_run(&r, &c->cell, &c->effort, dir, progress, &stop));
     if (r.interrupted && !r.saved)
         return SS_INTERRUPTED;
@@ -149,7 +150,7 @@ static enum ss_err measure(struct ss_planned *c, struct ss_pace *pace, const cha
         ss_progress_clear(progress);
         SS_FAIL(SS_ENV, "%s was measured but could not be saved: %s", progress->label, r.reason);
     }
-    if (!r.saved) {
+    if (!r.saved && c->processes == 0) { /* else what earlier processes measured stays, and the next run tries again */
         enum ss_err err = write_failed(c, r.reason, dir);
         if (err != SS_OK) {
             ss_progress_clear(progress);
@@ -161,7 +162,8 @@ static enum ss_err measure(struct ss_planned *c, struct ss_pace *pace, const cha
     c->state = states[r.status];
     c->stale = false;
     c->counts = r.status == SS_FAILED && r.code == SS_COUNTS;
-    c->todo = false;
+    c->processes += r.status == SS_MEASURED;
+    c->todo = r.status == SS_MEASURED && c->processes < c->effort.repeats;
     snprintf(c->reason, sizeof c->reason, "%s", r.reason);
     if (r.status == SS_MEASURED)
         ss_pace_learn(pace, c, r.seconds);
@@ -174,23 +176,42 @@ static enum ss_err measure(struct ss_planned *c, struct ss_pace *pace, const cha
 
 /* ---- all cells */
 
+size_t ss_planned_runs(const struct ss_planned *c)
+{
+    size_t wanted = c->effort.repeats > 1 ? c->effort.repeats : 1;
+    return !c->todo ? 0 : wanted > c->processes ? wanted - c->processes : 1;
+}
+
+/* The one process that cell c's turn is. */
+static enum ss_err take_turn(struct ss_plan *p, size_t c, struct ss_pace *pace, const char *dir, struct ss_progress *progress)
+{
+    double own = ss_pace_seconds(pace, &p->v[c]), later = -own;
+    for (size_t k = 0; k < p->n; k++)
+        later += (double)ss_planned_runs(&p->v[k]) * ss_pace_seconds(pace, &p->v[k]);
+    char label[160], turn[240];
+    ss_cell_label(label, sizeof label, &p->v[c].cell);
+    snprintf(turn, sizeof turn, "%s", label);
+    if (p->v[c].effort.repeats > 1)
+        snprintf(turn, sizeof turn, "%s, process %zu of %zu", label, p->v[c].processes + 1, p->v[c].effort.repeats);
+    ss_progress_begin(progress, progress->i + 1, turn, own, later);
+    return measure(&p->v[c], pace, dir, progress);
+}
+
+/* Round by round, A B A B: a cell's next process only after all others have had as many. */
 static enum ss_err loop(struct ss_plan *p, const char *dir, struct ss_progress *progress)
 {
     struct ss_pace pace = {0};
-    size_t i = 0;
-    for (size_t c = 0; c < p->n; c++) {
-        if (!p->v[c].todo)
-            continue;
-        if (stop)
-            return SS_INTERRUPTED;
-        double later = 0;
-        for (size_t k = c + 1; k < p->n; k++)
-            if (p->v[k].todo)
-                later += ss_pace_seconds(&pace, &p->v[k]);
-        char label[160];
-        ss_cell_label(label, sizeof label, &p->v[c].cell);
-        ss_progress_begin(progress, ++i, label, ss_pace_seconds(&pace, &p->v[c]), later);
-        SS_TRY(measure(&p->v[c], &pace, dir, progress));
+    size_t left = progress->n;
+    for (size_t round = 0; left > 0; round++) {
+        left = 0;
+        for (size_t c = 0; c < p->n; c++) {
+            if (p->v[c].todo && p->v[c].processes <= round) {
+                if (stop)
+                    return SS_INTERRUPTED;
+                SS_TRY(take_turn(p, c, &pace, dir, progress));
+            }
+            left += p->v[c].todo;
+        }
     }
     return SS_OK;
 }
@@ -231,7 +252,7 @@ enum ss_err ss_sweep_run(struct ss_plan *p, const char *results_dir, const struc
     struct ss_progress progress = {
         .terminal = isatty(STDERR_FILENO), .color = ss_color(cli, STDERR_FILENO), .verbosity = cli->verbosity};
     for (size_t i = 0; i < p->n; i++)
-        progress.n += p->v[i].todo;
+        progress.n += ss_planned_runs(&p->v[i]);
     int lock = -1;
     enum ss_err err = prepare(&lock, p, results_dir);
     if (err == SS_OK) {

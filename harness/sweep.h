@@ -22,6 +22,7 @@ struct ss_planned {
     bool stale;  /* measured by another commit than this program's */
     bool counts; /* failed because counters differed */
     bool todo;
+    size_t processes;          /* fresh processes whose repetitions are stored and stay; effort.repeats are wanted */
     char reason[512];          /* of a failed or skipped cell */
     int64_t wire_bytes;        /* of one pass, by the variant's cost() */
     size_t memory_bytes;       /* estimate with streamed weights: the least it needs */
@@ -41,9 +42,11 @@ SS_CHECKED enum ss_err ss_plan_set(struct ss_plan *p, const struct ss_text_list 
 SS_CHECKED enum ss_err ss_plan_filter(struct ss_plan *p, const struct ss_filter *f);
 /* What is in results_dir: state, stale, reason. A file that cannot be read is a missing cell, with a warning. */
 void ss_plan_probe(struct ss_plan *p, const char *results_dir);
-/* todo: missing cells, and by rerun (NULL, "failed", "stale", "all") those already there. */
+/* todo: missing cells, those measured in fewer fresh processes than their effort wants, and by rerun (NULL, "failed", "stale",
+   "all") those already there. Processes of another commit are not added to: such a cell begins anew. */
 SS_CHECKED enum ss_err ss_plan_select(struct ss_plan *p, const char *rerun);
 void ss_plan_free(struct ss_plan *p);
+size_t ss_planned_runs(const struct ss_planned *c); /* processes that it is still to be measured in; 0: not todo */
 
 /* What finished cells say about the speed of this machine: measured over estimated seconds, by variant. */
 enum { SS_MAX_PACES = 16 };
@@ -78,8 +81,9 @@ SS_CHECKED enum ss_err ss_child_run(struct ss_child_report *r, const struct ss_c
                                     const char *results_dir, struct ss_progress *progress, const volatile sig_atomic_t *stop);
 
 /* ---- the loop (sweep.c) */
-/* Measures every todo cell. SS_CELLS, SS_COUNTS: some are failed (now or from before); SS_ENV: results_dir is unwritable, full
-   or in use by another sweep; SS_INTERRUPTED: resumable. Updates the plan's states. */
+/* Measures every todo cell, in as many fresh processes as its effort wants: all cells once, then all cells again, so that what
+   drifts on the machine falls on all of them alike. SS_CELLS, SS_COUNTS: some are failed (now or from before); SS_ENV:
+   results_dir is unwritable, full or in use by another sweep; SS_INTERRUPTED: resumable. Updates the plan's states. */
 SS_CHECKED enum ss_err ss_sweep_run(struct ss_plan *p, const char *results_dir, const struct ss_cli *cli);
 /* default results/<profile> */
 const char *ss_results_dir(const struct ss_cli *cli, const char *profile, char *out, size_t size);

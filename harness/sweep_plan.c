@@ -93,6 +93,7 @@ static void demand_more(struct ss_effort *e, const struct ss_effort *other)
     e->warmup = e->warmup > other->warmup ? e->warmup : other->warmup;
     e->reps_min = e->reps_min > other->reps_min ? e->reps_min : other->reps_min;
     e->reps_max = e->reps_max > other->reps_max ? e->reps_max : other->reps_max;
+    e->repeats = e->repeats > other->repeats ? e->repeats : other->repeats;
     e->target = e->target < other->target ? e->target : other->target;
     e->max_seconds = e->max_seconds > other->max_seconds ? e->max_seconds : other->max_seconds;
     if (e->weight_budget_bytes < other->weight_budget_bytes)
@@ -131,7 +132,7 @@ enum ss_err ss_plan_add(struct ss_plan *p, const struct ss_experiment *e)
         struct ss_effort effort = e->effort;
         if (e->cells[i].reference) { /* wanted for its logits, which are the same every time */
             effort.warmup = 0;
-            effort.reps_min = effort.reps_max = 1;
+            effort.reps_min = effort.reps_max = effort.repeats = 1;
         }
         struct ss_planned *old = find(p, e->cells[i].id);
         if (old)
@@ -209,6 +210,7 @@ static void probe(struct ss_planned *p, const char *path)
 {
     struct ss_result r = {0};
     p->state = SS_STATE_MISSING;
+    p->processes = 0;
     p->stale = p->counts = false;
     p->reason[0] = '\0';
     if (access(path, F_OK) != 0)
@@ -225,6 +227,7 @@ static void probe(struct ss_planned *p, const char *path)
     const char *commit = ss_pairs_get(&r.env, "git_commit");
     p->state = states[r.status];
     p->stale = !commit || strcmp(commit, ss_version_commit) != 0;
+    p->processes = r.status == SS_MEASURED ? ss_result_processes(&r) : 0;
     p->counts = r.status == SS_FAILED && ss_counters_differ(&r.counters, &r.expected) >= 0;
     snprintf(p->reason, sizeof p->reason, "%s", r.reason);
     ss_result_free(&r);
@@ -248,7 +251,11 @@ enum ss_err ss_plan_select(struct ss_plan *p, const char *rerun)
     for (size_t i = 0; i < p->n; i++) {
         struct ss_planned *c = &p->v[i];
         bool unsuccessful = c->state == SS_STATE_FAILED || c->state == SS_STATE_SKIPPED;
-        c->todo = c->state == SS_STATE_MISSING || all || (failed && unsuccessful) || (stale && c->stale);
+        bool too_few = c->state == SS_STATE_MEASURED && c->processes < c->effort.repeats;
+        bool anew = c->state == SS_STATE_MISSING || all || (failed && unsuccessful) || (c->stale && (stale || too_few));
+        c->todo = anew || too_few;
+        if (anew)
+            c->processes = 0;
     }
     return SS_OK;
 }

@@ -26,7 +26,7 @@ static enum ss_err meet(struct ss_ctx *c)
 {
     int roles = c->parties + (c->variant != NULL && c->variant->dealer ? 1 : 0);
     SS_TRY(c->backend->sync(c->dev));
-    return roles == 1 || c->channel == NULL ? SS_OK : ss_meet(c->channel, roles);
+    return roles == 1 || c->channel == NULL ? SS_OK : ss_meet_here(c, roles);
 }
 
 /* Loads a slot unless it holds its layer for good. The first meeting: nobody reads the slot any more; the second: it is full.
@@ -37,8 +37,8 @@ static enum ss_err load(struct ss_weights *w, struct ss_ctx *c, struct ss_slot *
     if (stays && w->seen[c->role][layer])
         return SS_OK;
     SS_TRY(meet(c));
-    if (c->role < c->parties)
-        SS_TRY(ss_slot_fill(t, c, w->source, w->state, &w->shape, &w->stage[c->role], layer));
+    if (c->own_weights || c->role < c->parties)
+        SS_TRY(ss_slot_fill(t, c, w->source, w->state, &w->shape, &w->stage[c->own_weights ? 0 : c->role], layer));
     SS_TRY(meet(c));
     w->seen[c->role][layer] = 1;
     return SS_OK;
@@ -62,7 +62,7 @@ static enum ss_err place(struct ss_weights *w, struct ss_ctx *c, size_t budget_b
     for (size_t i = 0; i < w->n_slots; i++)
         SS_TRY(ss_slot_alloc(&w->slots[i], c, &ss_layer_plan, &w->shape, w->type));
     SS_TRY(ss_slot_alloc(&w->head, c, &ss_head_plan, &w->shape, w->type));
-    for (int party = 0; party < c->parties; party++)
+    for (int party = 0; party < (c->own_weights ? 1 : c->parties); party++)
         SS_TRY(ss_buf_alloc_host(c, &w->stage[party], ss_slot_stage_bytes(&w->shape), SS_TAG_workspace));
     return SS_OK;
 }

@@ -190,6 +190,9 @@ struct ss_backend {
        little-endian; first word at the start of block first_block. nonce is 8 bytes, most significant first. */
     enum ss_err (*prg_fill)(struct ss_dev *dev, uint64_t *out, size_t n, const struct ss_aes_key *key, uint64_t nonce,
                             uint64_t first_block);
+    /* out = AES(key, in) ^ in, block by block of 16 bytes, in the calling thread: several may call at once with one handle. For
+       code that works in host memory; NULL where the backend's is another. */
+    enum ss_err (*aes_mmo)(struct ss_dev *dev, void *out, const void *in, size_t blocks, const struct ss_aes_key *key);
     /* ---- oblivious lookups. (bits: (n, N / 64) words, bit i of word i / 64 at i % 64; no memory access depends on them.) */
     /* Dealer: DPF keys (Boyle, Gilboa, Ishai, CCS 2016, fig. 1; early termination at 128-bit leaves) for the points
        r = ((b0 + b1) >> fine_bits) mod N. Node: 128 bits, its low two bits cleared for the seed; H_t(s) = AES(key, s | t) ^ (s
@@ -258,7 +261,7 @@ struct ss_backend {
                                    const struct ss_ragged *r, unsigned level);
 
     /* ---- comparisons. XOR shares of bits lie sliced: n values take G = ceil(n / 64) words a bit, bit i % 64 of word i / 64
-       belongs to value i, bits of values n and up are 0. T: number of thresholds, 1..SS_MAX_THRESHOLDS. */
+       belongs to value i; values n and up count as 0 and are masked like the others. T: thresholds, 1..SS_MAX_THRESHOLDS. */
     /* out (bits, G) = bits 0 .. bits - 1 of a + b mod 2^64, xor with (bits, G); b and with may be NULL (0), out may be with. */
     enum ss_err (*bits_slice)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
                               size_t n, unsigned bits);
@@ -272,7 +275,8 @@ struct ss_backend {
        position moves along. pairs = count / 2. g' = g_hi xor p_hi g_lo, p' = p_hi p_lo; position 0's p' is never used and not
        made. masks (3 pairs - 1, words): of p_hi (pairs), g_lo (pairs), p_lo (pairs - 1: pair k's at k - 1). products (2 pairs -
        1, words): shares of mask(p_hi) mask(g_lo), then of mask(p_hi) mask(p_lo). carry_open: message (as masks) = value xor
-       mask. carry_close: from both messages; out and in may not overlap. */
+       mask. carry_close: from both messages, a party's share of p_hi g_lo = [party 0] de xor d mask(g_lo) xor e
+       mask(p_hi) xor product, d and e being p_hi and g_lo xor both masks; p_hi p_lo likewise. out and in may not overlap. */
     enum ss_err (*carry_open)(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p,
                               const uint64_t *masks, size_t count, size_t words);
     enum ss_err (*carry_close)(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,

@@ -178,6 +178,7 @@ const struct ss_backend ss_backend_cpu = {
     .trunc_close = cpu_trunc_close,
     .trunc_deal = cpu_trunc_deal,
     .prg_fill = cpu_prg_fill,
+    .aes_mmo = cpu_aes_mmo,
     .dpf_gen = cpu_dpf_gen,
     .dpf_eval = cpu_dpf_eval,
     .onehot_deal = cpu_onehot_deal,

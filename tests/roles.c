@@ -2,8 +2,10 @@
 #include "tests/roles.h"
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 void roles_open(struct roles *r, ss_tap tap, void *tap_arg)
 {
@@ -79,4 +81,14 @@ enum ss_err roles_run_expecting(struct roles *r, role_fn fn, void *arg)
 void roles_run(struct roles *r, role_fn fn, void *arg)
 {
     cr_assert_eq(roles_run_expecting(r, fn, arg), SS_OK);
+}
+
+int free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&a, n) == 0 && getsockname(fd, (struct sockaddr *)&a, &n) == 0);
+    close(fd);
+    return ntohs(a.sin_port);
 }

@@ -16,4 +16,6 @@ void roles_close(struct roles *r);
 /* Runs fn in three threads; asserts that each returned SS_OK. */
 void roles_run(struct roles *r, role_fn fn, void *arg);
 enum ss_err roles_run_expecting(struct roles *r, role_fn fn, void *arg); /* first failure, SS_OK if none */
+/* A port of the loopback address that nobody uses just now. */
+int free_port(void);
 #endif

@@ -188,6 +188,10 @@ static enum ss_err wide_once(struct ss_ctx *c, void *arg)
     SS_TRY(ss_supply_layer(c, &supply, &needs));
     if (c->role != SS_DEALER) {
         SS_TRY(ss_wide_open(c, &wide, &ss_wide_value, WIDE_FIRST, 32, 30, 0, reciprocal_root, NULL));
+        double worst = 0, hi;
+        SS_TRY(ss_wide_error(c, &worst, &hi, &wide, wide.windows, reciprocal_root, NULL, 0));
+        cr_assert(worst > 1e-4 && worst < 1e-3, "tables err by %g", worst);
+        cr_assert_eq(hi, ldexp(4095, 51 - 32));
         c->phase = SS_ONLINE;
         SS_TRY(ss_wide_eval(c, &wide, wide.windows, &supply, SS_CORR_recip, &messages, &room, t->out[c->role], t->x[c->role],
                             WIDE_ROWS, 32));
@@ -201,7 +205,8 @@ static enum ss_err wide_once(struct ss_ctx *c, void *arg)
     return SS_OK;
 }
 
-/* From nothing to 2^31 as real numbers: 63 bits at scale 2^32. At most 6.4e-4, where the result is small and slopes are coarse. */
+/* From nothing to 2^31 as real numbers: 63 bits at scale 2^32. At most 6.4e-4, where the result is small and slopes are coarse.
+ */
 Test(wide, reciprocal_root_is_accurate_over_the_whole_range)
 {
     struct roles r;

@@ -83,6 +83,34 @@ Test(cell, pairs_keep_their_order_and_replace_a_repeated_key)
     cr_expect(p.n == 0 && !p.v);
 }
 
+Test(cell, a_process_adds_its_repetitions_if_it_counted_the_same)
+{
+    struct ss_result all = {.reps = 2}, more = {.reps = 3};
+    all.pass = calloc(2, sizeof *all.pass);
+    more.pass = calloc(3, sizeof *more.pass);
+    all.pass[1].online_ns = 7;
+    more.pass[0].online_ns = 8;
+    cr_expect_eq(ss_result_processes(&all), 1);
+    cr_assert_eq(ss_pairs_add(&more.env, "end_utc", "later"), SS_OK);
+    cr_assert_eq(ss_result_append(&all, &more), SS_OK);
+    cr_assert_eq(ss_result_append(&all, &more), SS_OK);
+    cr_assert_eq(all.reps, 8);
+    cr_expect_eq(ss_result_processes(&all), 3);
+    static const int64_t process[8] = {0, 0, 1, 1, 1, 2, 2, 2};
+    for (size_t i = 0; i < 8; i++)
+        cr_expect_eq(all.pass[i].process, process[i]);
+    cr_expect(all.pass[1].online_ns == 7 && all.pass[2].online_ns == 8);
+    cr_expect_str_eq(ss_pairs_get(&all.env, "end_utc"), "later");
+    cr_expect_str_eq(ss_pairs_get(&all.config, "processes"), "3");
+    more.counters.rounds_online = 1;
+    ss_set_error_silent(1);
+    cr_expect_eq(ss_result_append(&all, &more), SS_COUNTS);
+    cr_expect_not_null(strstr(ss_last_error(), "rounds, online"));
+    cr_expect_eq(all.reps, 8);
+    ss_result_free(&all);
+    ss_result_free(&more);
+}
+
 Test(cell, a_result_is_freed_whole_and_twice_without_harm)
 {
     struct ss_result r = {0};

@@ -100,7 +100,7 @@ static enum ss_err one_fails(struct ss_ctx *c, void *arg)
     if (c->role == SS_P1)
         SS_FAIL(SS_USAGE, "P1 has had enough");
     uint64_t word;
-    return c->role == SS_P0 ? ss_recv(c, SS_P1, "shar", &word, 8) : ss_meet(c->channel, 3);
+    return c->role == SS_P0 ? ss_recv(c, SS_P1, "shar", &word, 8) : ss_meet(c, 3);
 }
 
 Test(channel, a_role_that_fails_wakes_the_others, .timeout = 20)

@@ -285,6 +285,26 @@ Test(claims, ratios_take_two_cells_of_one_run, .init = open_claims, .fini = clos
     cr_assert_eq(judge("s2.1-net-ratio", c, 1).verdict, SS_CONFIRMED); /* no 7B: arithmetic only */
 }
 
+Test(claims, exponents_come_from_five_widths, .init = open_claims, .fini = close_claims)
+{
+    struct ss_result c[6] = {cell("doc-1.5b", "v2", "cpu", 8)};
+    for (size_t i = 0; i < 5; i++) {
+        char model[16];
+        snprintf(model, sizeof model, "width-%d", 512 << i);
+        c[i + 1] = cell(model, "v2", "cpu", 8);
+    }
+    struct ss_judged j = judge("s4.1-v2", c, 6);
+    cr_assert_eq(j.verdict, SS_CONFIRMED, "%s", j.reason);
+    cr_assert_not_null(strstr(j.measured, "holds"), "%s", j.measured);
+    cr_assert_not_null(strstr(j.origin, "width-512 v2, width-1024 v2"), "%s", j.origin);
+    cr_assert_eq(judge("s4.1-v2", c, 5).verdict, SS_NOT_MEASURED, "four widths are too few");
+    for (size_t i = 1; i < 6; i++)
+        c[i].counters.bytes_online_p0_p1 *= 1 << (i / 2); /* grows by about a half power more */
+    cr_assert_eq(judge("s4.1-v2", c, 6).verdict, SS_REFUTED);
+    c[3].cell.tokens = 16;
+    cr_assert_eq(judge("s4.1-v2", c, 6).verdict, SS_NOT_MEASURED, "another question");
+}
+
 /* ---- defects of the data files */
 
 static enum ss_err read_with(const char *rules)

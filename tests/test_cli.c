@@ -171,6 +171,11 @@ Test(program, bad_usage_exits_1_with_one_line)
         {"list -o xml", "-o xml"},
         {"help rnu", "'run'"},
         {"cell", "--results"},
+        {"run -n --repeats 1001", "--repeats 1001"},
+        {"compar", "'compare'"},
+        {"compare results", "two sets"},
+        {"export", "one format"},
+        {"merge x.h5", "what to read"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char out[8192];
@@ -184,7 +189,8 @@ Test(program, bad_usage_exits_1_with_one_line)
 
 Test(program, help_and_version_exit_0)
 {
-    static const char *const args[] = {"--help", "help", "--version", "help run", "run --help", "list --help", "doctor --help"};
+    static const char *const args[] = {"--help",      "help",          "--version",      "help run",      "run --help",
+                                       "list --help", "doctor --help", "compare --help", "export --help", "merge --help"};
     for (size_t i = 0; i < sizeof args / sizeof args[0]; i++) {
         char out[8192];
         cr_expect_eq(program(args[i], out, sizeof out), 0, "%s: %s", args[i], out);

@@ -57,17 +57,6 @@ static struct array random_words(struct bench *t, size_t words)
     return put(t, h, words);
 }
 
-/* (rows, groups of n): bits of values n and up are 0 */
-static struct array random_bits(struct bench *t, size_t rows, size_t n)
-{
-    const size_t groups = groups_of(n);
-    uint64_t *h = malloc((rows * groups + 1) * 8);
-    cr_assert(h);
-    for (size_t i = 0; i <= rows * groups; i++)
-        h[i] = random64(&t->seed) & (n % 64 && (i + 1) % groups == 0 ? ~(uint64_t)0 >> (64 - n % 64) : ~(uint64_t)0);
-    return put(t, h, rows * groups);
-}
-
 static void same(struct bench *t, struct array a, const char *what, size_t case_n)
 {
     uint64_t *got = malloc((a.words + 1) * 8);
@@ -151,7 +140,7 @@ static void slice(uint64_t *want, const uint64_t *a, const uint64_t *b, const ui
 
 static void check_slice(struct bench *t, size_t n, unsigned bits)
 {
-    const struct array a = random_words(t, n), b = random_words(t, n), with = random_bits(t, bits, n);
+    const struct array a = random_words(t, n), b = random_words(t, n), with = random_words(t, bits * groups_of(n));
     const struct array out = random_words(t, bits * groups_of(n));
     for (int two = 0; two < 2; two++)
         for (int masked = 0; masked < 2; masked++) {
@@ -208,7 +197,7 @@ static void check_leaf_shape(struct bench *t, size_t rows, size_t cols, unsigned
                                   random_words(t, words),
                                   random_words(t, n),
                                   random_words(t, n),
-                                  random_bits(t, bits, n)};
+                                  random_words(t, bits * groups_of(n))};
     const struct array shift = random_words(t, cols / 8 + 1);
     uint64_t h_t[SS_MAX_THRESHOLDS];
     uint8_t *h_shift = (uint8_t *)shift.h;
@@ -383,7 +372,8 @@ Test(compare_backend, levels_of_the_carry_equal_plain_loops)
 static void check_bits(struct bench *t, size_t n, unsigned thresholds)
 {
     const size_t all = thresholds * n;
-    const struct array e0 = random_bits(t, thresholds, n), e1 = random_bits(t, thresholds, n), a = random_words(t, n);
+    const struct array e0 = random_words(t, thresholds * groups_of(n)), e1 = random_words(t, thresholds * groups_of(n)),
+                       a = random_words(t, n);
     const struct array a1 = random_words(t, n), c0 = random_words(t, n), c1 = random_words(t, n), rho = random_words(t, all);
     const struct array rho_a = random_words(t, all), s = random_words(t, all), sx = random_words(t, all);
     for (int which = 0; which < 6; which++) {

@@ -93,6 +93,10 @@ Test(experiment, a_profile_overrides_axes_and_effort)
     cr_assert_str_eq(e.cells[0].model, "tiny-lm");
     cr_assert_eq(e.effort.reps_min, 2);
     cr_assert_eq(e.effort.reps_max, 20);
+    cr_assert_eq(e.effort.repeats, 1, "not given");
+    ss_experiment_free(&e);
+    cr_assert_eq(read_changed("reps_min = 2", "repeats = 7", "smoke"), SS_OK, "%s", ss_last_error());
+    cr_assert_eq(e.effort.repeats, 7);
     ss_experiment_free(&e);
 }
 
@@ -186,6 +190,9 @@ Test(experiment, mistakes_are_named)
         {"compute = bf16", "compute = bf17", "bf17"},
         {"plain.compute", "compute", "VARIANT.KEY"},
         {"ylabel = ms", "ylabel = ms\nlog = z", "log 'z'"},
+        {"title = A table", "title = A table\npredict = 9", "need fit = COLUMN"},
+        {"title = A table", "title = A table\nfit = d_model", "[table.T1] exponent is missing"},
+        {"resident_gb = 8", "resident_gb = 8\nrepeats = 0", "repeats"},
         {"[experiment]", "[experiment]\nTitle", ":2"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -1,7 +1,9 @@
 /* test_forward.c — whole passes: golden logits, and the contract that every variant keeps on every backend. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <math.h>
 #include <openssl/evp.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +102,52 @@ Test(golden, v3_mpc_is_within_1e_2_of_transformers)
 {
     cr_assert_lt(golden_distance("qwen2-tiny-a", "v3-mpc", "cpu"), 1e-2);
     cr_assert_lt(golden_distance("tiny-lm", "v3-mpc", "cpu"), 1e-2);
+}
+
+/* Mean of -log p(next) in nats over rows of logits (rows, vocab). */
+static double cross_entropy(const float *logits, const int32_t *next, size_t rows, size_t vocab)
+{
+    double nats = 0;
+    for (size_t r = 0; r < rows; r++, logits += vocab) {
+        double most = -INFINITY, sum = 0;
+        for (size_t i = 0; i < vocab; i++)
+            most = fmax(most, (double)logits[i]);
+        for (size_t i = 0; i < vocab; i++)
+            sum += exp((double)logits[i] - most);
+        nats += most + log(sum) - (double)logits[next[r]];
+    }
+    return nats / (double)rows;
+}
+
+/* Two windows of held-out text on trained weights; 64 windows of 256: shardscale eval (docs/variants.md). */
+Test(golden, v3_ot_keeps_cross_entropy_and_top_1)
+{
+    enum { WINDOWS = 2, N = 128, VOCAB = 256 };
+    struct ss_model m;
+    char path[1200];
+    model_at(&m, "tiny-lm");
+    snprintf(path, sizeof path, "%s/heldout.txt", m.path);
+    FILE *text = fopen(path, "rb");
+    cr_assert(text && m.shape.vocab == VOCAB);
+    float *logits = malloc(2 * WINDOWS * N * VOCAB * sizeof *logits), *plain = logits + WINDOWS * N * VOCAB;
+    const struct ss_session_config ot = config_of(&m, "v3-ot", "cpu", N), clear = config_of(&m, "plain", "cpu", N);
+    double nats = 0, nats_plain = 0;
+    for (size_t w = 0; w < WINDOWS; w++) {
+        int32_t ids[N + 1];
+        for (size_t i = 0; i < N + 1; i++)
+            ids[i] = fgetc(text);
+        pass(&ot, ids, N, logits + w * N * VOCAB);
+        pass(&clear, ids, N, plain + w * N * VOCAB);
+        nats += cross_entropy(logits + w * N * VOCAB, ids + 1, N, VOCAB);
+        nats_plain += cross_entropy(plain + w * N * VOCAB, ids + 1, N, VOCAB);
+    }
+    fclose(text);
+    struct ss_distance d;
+    ss_distance(&d, logits, plain, WINDOWS * N, VOCAB);
+    free(logits);
+    cr_expect_lt(fabs(nats / nats_plain - 1), 2e-3, "%g against %g nats", nats / WINDOWS, nats_plain / WINDOWS);
+    cr_expect_geq(d.top1, 0.99); /* two near ties of 256 may fall */
+    cr_log_info("cross-entropy %g, plain %g, top-1 agreement %g", nats / WINDOWS, nats_plain / WINDOWS, d.top1);
 }
 
 /* Contract of every variant on every backend of this build that can run here. */
@@ -230,25 +278,24 @@ static void digest_message(void *arg, int from, int to, const char *what, const 
     EVP_DigestUpdate(t->md[from][to], data, bytes);
 }
 
-static void trace_of(const char *variant, const char *backend, char hex[65])
+enum { TRACED = 5 };
+
+/* g: of qwen2-tiny-a at TRACED tokens. logits (TRACED, vocab). */
+static void trace_of(struct ss_session_config g, float *logits, char hex[65])
 {
     struct trace t;
-    struct ss_model m;
     EVP_MD_CTX *all = EVP_MD_CTX_new();
     unsigned char sum[32];
-    int32_t ids[5];
-    model_at(&m, "qwen2-tiny-a");
-    ss_synth_ids(ids, 5, m.shape.vocab, 11);
+    int32_t ids[TRACED];
+    ss_synth_ids(ids, TRACED, g.model->shape.vocab, 11);
     for (int from = 0; from < SS_N_ROLES; from++)
         for (int to = 0; to < SS_N_ROLES; to++) {
             t.md[from][to] = EVP_MD_CTX_new();
             EVP_DigestInit_ex(t.md[from][to], EVP_sha256(), NULL);
         }
-    struct ss_session_config g = config_of(&m, variant, backend, 5);
     g.tap = digest_message;
     g.tap_arg = &t;
-    float *logits = malloc(5 * m.shape.vocab * sizeof *logits);
-    pass(&g, ids, 5, logits);
+    pass(&g, ids, TRACED, logits);
     EVP_DigestInit_ex(all, EVP_sha256(), NULL);
     for (int from = 0; from < SS_N_ROLES; from++)
         for (int to = 0; to < SS_N_ROLES; to++) {
@@ -260,18 +307,24 @@ static void trace_of(const char *variant, const char *backend, char hex[65])
     EVP_MD_CTX_free(all);
     for (int i = 0; i < 32; i++)
         snprintf(hex + 2 * i, 3, "%02x", sum[i]);
-    free(logits);
+}
+
+static float *traced_logits(const struct ss_model *m)
+{
+    float *logits = malloc(TRACED * m->shape.vocab * sizeof *logits);
+    cr_assert(logits);
+    return logits;
 }
 
 /* The line of the baseline that names this variant; false if there is none. */
 static bool baseline(const char *variant, char want[128])
 {
-    char path[1200], name[32];
+    char path[1200], name[64];
     snprintf(path, sizeof path, "%s/tests/data/wire_trace.txt", ss_home());
     FILE *f = fopen(path, "r");
     cr_assert(f, "%s is missing", path);
     bool found = false;
-    while (!found && fscanf(f, "%31s %127s", name, want) == 2)
+    while (!found && fscanf(f, "%63s %127s", name, want) == 2)
         found = strcmp(name, variant) == 0;
     fclose(f);
     return found;
@@ -280,14 +333,83 @@ static bool baseline(const char *variant, char want[128])
 /* A change here means that what goes over the wire has changed: look at the diff of the protocol, then update the line. */
 Test(wire, traces_equal_the_checked_in_digests)
 {
+    struct ss_model m;
+    model_at(&m, "qwen2-tiny-a");
+    float *logits = traced_logits(&m);
     for (size_t v = 0; ss_variants[v]; v++) {
         if (ss_variants[v]->parties != 2)
             continue;
         char want[128], got[65];
-        trace_of(ss_variants[v]->name, "cpu", got);
+        trace_of(config_of(&m, ss_variants[v]->name, "cpu", TRACED), logits, got);
         cr_expect(baseline(ss_variants[v]->name, want) && strcmp(got, want) == 0,
                   "tests/data/wire_trace.txt should have the line: %s %s", ss_variants[v]->name, got);
     }
+    free(logits);
+}
+
+/* Base OTs draw from the system's generator, which a fixed key does not reach. In its place, and in tests only: one ChaCha20
+   stream, the same for every thread that draws. */
+static void drawn(void *const buf, const size_t bytes)
+{
+    static _Thread_local uint64_t draws;
+    static const unsigned char stream_key[crypto_stream_chacha20_KEYBYTES] = "a stream for tests";
+    unsigned char nonce[crypto_stream_chacha20_NONCEBYTES];
+    memcpy(nonce, &draws, sizeof nonce);
+    draws++;
+    crypto_stream_chacha20(buf, bytes, nonce, stream_key);
+}
+static uint32_t drawn_word(void)
+{
+    uint32_t word;
+    drawn(&word, sizeof word);
+    return word;
+}
+static const char *drawn_name(void)
+{
+    return "fixed, for tests";
+}
+static struct randombytes_implementation fixed_randomness = {
+    .implementation_name = drawn_name, .random = drawn_word, .buf = drawn};
+
+static struct ss_session_config without_dealer(const struct ss_model *m, const char *options, const char *backend, int threads)
+{
+    struct ss_session_config g = config_of(m, "v3-ot", backend, TRACED);
+    cr_assert_eq(ss_options_parse(g.variant, options, g.option), SS_OK);
+    g.threads = threads;
+    return g;
+}
+
+/* Lookups by OT, where all randomness is fixed: every number of threads and every backend sends the same bytes, those that are
+   checked in, and ends with the same logits. That a pass is SS_OK says that its counters are those of cost(). */
+Test(wire, lookups_by_ot_are_byte_equal_for_every_thread_count_and_backend)
+{
+    static const char *const options[] = {"source=ot", "source=textbook,columns=1"};
+    struct ss_model m;
+    char want[128], got[65];
+    cr_assert_geq(sodium_init(), 0); /* draws, and does so once a process */
+    cr_assert_eq(randombytes_set_implementation(&fixed_randomness), 0);
+    model_at(&m, "qwen2-tiny-a");
+    float *first = traced_logits(&m), *other = traced_logits(&m);
+    const size_t bytes = TRACED * m.shape.vocab * sizeof *first;
+    for (size_t i = 0; i < 2; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "v3-ot,%s", options[i]);
+        trace_of(without_dealer(&m, options[i], "cpu", 2), first, got); /* one thread a party */
+        cr_expect(baseline(name, want) && strcmp(got, want) == 0, "tests/data/wire_trace.txt should have the line: %s %s", name,
+                  got);
+        snprintf(want, sizeof want, "%s", got);
+        for (size_t b = 0; ss_backends[b]; b++) {
+            const char *backend = ss_backends[b]->name, *why = ss_backends[b]->unusable(), *required = getenv("REQUIRE");
+            cr_assert(!why || !required || !strstr(required, backend), "%s is required: %s", backend, why);
+            if (why)
+                continue;
+            trace_of(without_dealer(&m, options[i], backend, 6), other, got);
+            cr_expect_str_eq(got, want, "%s on %s with 3 threads a party sends other bytes", name, backend);
+            cr_expect_arr_eq(other, first, bytes, "%s on %s with 3 threads a party gives other logits", name, backend);
+        }
+    }
+    free(first);
+    free(other);
 }
 
 /* Every other backend sends the same bytes in v3 and ends with the same logits: ring and fp32 arithmetic are equal bit for bit.
@@ -297,13 +419,16 @@ Test(wire, v3_is_byte_equal_on_every_backend)
     enum { TOKENS = 40 };
     static const char *const models[] = {"qwen2-tiny-a", "tiny-lm"};
     char want[65], got[65];
-    trace_of("v3", "cpu", want);
+    struct ss_model tiny;
+    model_at(&tiny, models[0]);
+    float *logits = traced_logits(&tiny);
+    trace_of(config_of(&tiny, "v3", "cpu", TRACED), logits, want);
     for (size_t b = 0; ss_backends[b]; b++) {
         const char *name = ss_backends[b]->name, *why = ss_backends[b]->unusable(), *required = getenv("REQUIRE");
         cr_assert(!why || !required || !strstr(required, name), "%s is required: %s", name, why);
         if (why || strcmp(name, "cpu") == 0)
             continue;
-        trace_of("v3", name, got);
+        trace_of(config_of(&tiny, "v3", name, TRACED), logits, got);
         cr_expect_str_eq(got, want, "%s sends other bytes than the cpu", name);
         for (size_t i = 0; i < 2; i++) {
             struct ss_model m;
@@ -320,6 +445,7 @@ Test(wire, v3_is_byte_equal_on_every_backend)
             free(c);
         }
     }
+    free(logits);
 }
 
 /* REQUIRE=cuda (or a list): a run in which that backend's tests were skipped has failed. */

@@ -51,6 +51,38 @@ Test(prg, every_path_gives_the_published_blocks)
     }
 }
 
+/* The hash of trees and of oblivious transfers, AES(key, x) ^ x: FIPS-197 C.1 in every lane, and the paths agree. */
+Test(prg, every_path_hashes_the_published_block)
+{
+    enum { BLOCKS = 37 };
+    static const uint8_t key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    static const uint8_t plain[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+                                      0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
+    static const uint8_t cipher[16] = {0x69, 0xc4, 0xe0, 0xd8, 0x6a, 0x7b, 0x04, 0x30,
+                                       0xd8, 0xcd, 0xb7, 0x80, 0x70, 0xb4, 0xc5, 0x5a};
+    uint8_t in[16 * BLOCKS], mixed[16 * BLOCKS], want[16 * BLOCKS], got[16 * BLOCKS + 1];
+    struct ss_aes_key k;
+    ss_aes_expand(&k, key);
+    for (size_t i = 0; i < sizeof in; i++) {
+        in[i] = plain[i % 16];
+        mixed[i] = (uint8_t)(i * i * 7 + i);
+    }
+    for (size_t p = 0; cpu_aes_paths[p]; p++) {
+        if (!cpu_aes_paths[p]->usable())
+            continue;
+        for (size_t n = 1; n <= BLOCKS; n++) {
+            got[16 * n] = 0xa5;
+            cr_assert_eq(cpu_aes_paths[p]->mmo(got, in, n, &k), SS_OK);
+            for (size_t i = 0; i < 16 * n; i++)
+                cr_assert_eq(got[i], cipher[i % 16] ^ plain[i % 16], "%s, %zu blocks", cpu_aes_paths[p]->name, n);
+            cr_assert_eq(cpu_aes_openssl.mmo(want, mixed, n, &k), SS_OK);
+            cr_assert_eq(cpu_aes_paths[p]->mmo(got, mixed, n, &k), SS_OK);
+            cr_assert_arr_eq(got, want, 16 * n, "%s, %zu blocks", cpu_aes_paths[p]->name, n);
+            cr_assert_eq(got[16 * n], 0xa5, "%s wrote behind %zu blocks", cpu_aes_paths[p]->name, n);
+        }
+    }
+}
+
 Test(prg, every_path_agrees_for_every_length)
 {
     enum { BLOCKS = 100 };

@@ -167,6 +167,40 @@ Test(report, only_writes_what_was_asked_for, .init = make_results, .fini = remov
     cr_assert_not_null(strstr(ss_last_error(), "lookups"));
 }
 
+Test(report, a_merged_file_is_reported_beside_itself, .init = make_results, .fini = remove_results)
+{
+    char merge[] = "merge", quiet[] = "-q", file[80], name[] = "report", results[] = "--results";
+    snprintf(file, sizeof file, "%s/all.h5", dir);
+    char *merging[] = {merge, quiet, file, dir, NULL}, *reporting[] = {name, quiet, results, file, NULL};
+    cr_assert_eq(ss_cmd_merge(4, merging), SS_OK, "%s", ss_last_error());
+    cr_assert_eq(ss_cmd_report(4, reporting), SS_OK, "%s", ss_last_error());
+    cr_assert_eq(report(NULL, NULL), SS_OK);
+    struct ss_text one = {0}, other = {0};
+    read_text(&one, "REPORT.md");
+    read_text(&other, "all/REPORT.md");
+    cr_expect_str_eq(one.p, other.p);
+    ss_text_free(&one);
+    ss_text_free(&other);
+}
+
+Test(report, equal_times_have_tied_ranks, .init = make_results, .fini = remove_results)
+{
+    struct ss_report r;
+    cr_assert_eq(ss_report_open(&r, dir), SS_OK);
+    const struct ss_table_spec spec = {.id = "T", .columns = "model, variant, rank"};
+    for (size_t i = 0; i < r.n_views; i++) {
+        struct ss_table t;
+        if (strcmp(r.view[i].e.name, "lookups") != 0)
+            continue;
+        cr_assert_eq(ss_report_table(&t, &r.view[i], &spec), SS_OK);
+        cr_assert_gt(t.rows, 2);
+        for (size_t k = 0; k < t.rows; k++)
+            cr_expect(strstr(t.cell[k * t.columns + 2].human, "(tie)"), "%s", t.cell[k * t.columns + 2].human);
+        ss_table_free(&t);
+    }
+    ss_report_close(&r);
+}
+
 Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini = remove_results)
 {
     char path[512];

@@ -42,8 +42,8 @@ static enum ss_err random_ots(struct ss_ctx *c, void *arg)
         SS_TRY(ss_ot_pads_send(ot, &send, run->m[me][0], run->m[me][1], BLOCKS));
     if (run->n[me])
         SS_TRY(ss_ot_pads_recv(ot, &recv, run->got[me], BLOCKS));
-    ss_ot_batch_free(&send);
-    ss_ot_batch_free(&recv);
+    ss_ot_batch_free(c, &send);
+    ss_ot_batch_free(c, &recv);
     return SS_OK;
 }
 
@@ -153,8 +153,8 @@ static enum ss_err strings(struct ss_ctx *c, void *arg)
     SS_TRY(ss_ot_extend(c, &run->ot[me], &send, run->n[1 - me], &recv, run->choice[me], run->n[me]));
     SS_TRY(ss_ot_strings(c, &run->ot[me], &send, (const uint8_t *)run->text[me], &recv, run->choice[me],
                          (uint8_t *)run->read[me], sizeof run->read[0][0]));
-    ss_ot_batch_free(&send);
-    ss_ot_batch_free(&recv);
+    ss_ot_batch_free(c, &send);
+    ss_ot_batch_free(c, &recv);
     return SS_OK;
 }
 

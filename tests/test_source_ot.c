@@ -250,7 +250,7 @@ Test(source_ot, batches_are_what_the_online_phase_expects)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct roles r;
         struct batches t;
-        const size_t n = i == 1 ? 2048 + 77 : 101; /* more than one chunk once */
+        const size_t n = i == 1 ? 16384 + 77 : 101; /* more than one chunk once */
         batches_open(&r, &t, shapes[i], n, NULL, NULL);
         roles_run(&r, make_batch, &t);
         check_batch(&t, &plus);

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <hdf5.h> /* to make an older file of a cell */
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "harness/disk.h"
+#include "harness/seal.h"
 
 static char dir[64];
 
@@ -58,6 +60,9 @@ static void fill(struct ss_result *r, uint64_t seed, size_t reps, size_t layers)
         for (size_t i = 0; i < sizeof(struct ss_pass) / sizeof *word; i++)
             word[i] = (uint64_t)next++ << 20;
     }
+    for (size_t k = 0; k < reps; k++)
+        r->pass[k].process = (int64_t)k / 3; /* three repetitions in each fresh process */
+    r->first.process = 0;
     r->first.energy_mj = -1;
     r->has_first = true;
     for (int i = 0; i < SS_N_COUNTERS; i++) {
@@ -200,6 +205,30 @@ Test(store, a_skipped_cell_without_data_is_read_back)
     write_and_compare(&r);
 }
 
+Test(store, files_from_before_cells_were_repeated_are_one_process)
+{
+    struct ss_result r, back;
+    char path[PATH_MAX];
+    const int64_t backwards[7] = {0, 0, 1, 0, 1, 1, 1};
+    fill(&r, 1, 7, 2);
+    cr_assert_eq(ss_store_write(dir, &r), SS_OK);
+    ss_store_path(path, sizeof path, dir, &r.cell);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, "/cell/process", H5P_DEFAULT);
+    cr_assert(H5Dwrite(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, backwards) >= 0);
+    cr_assert(H5Dclose(set) >= 0 && H5Fclose(file) >= 0);
+    cr_expect_eq(ss_store_read(&back, path), SS_RESULTS);
+    cr_expect_not_null(strstr(ss_last_error(), "process does not count up"), "%s", ss_last_error());
+    file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert(H5Ldelete(file, "/cell/process", H5P_DEFAULT) >= 0 && H5Fclose(file) >= 0);
+    cr_assert_eq(ss_store_read(&back, path), SS_OK, "%s", ss_last_error());
+    cr_expect_eq(ss_result_processes(&back), 1);
+    for (size_t i = 0; i < 7; i++)
+        r.pass[i].process = 0;
+    expect_equal(&r, &back);
+    ss_result_free(&r);
+    ss_result_free(&back);
+}
+
 Test(store, missing_directories_are_made)
 {
     struct ss_result r;
@@ -281,15 +310,40 @@ Test(store, every_truncation_is_refused)
     ss_result_free(&r);
 }
 
-/* Replaces the only place where `from` stands in the file by the equally long `to`. */
+/* Replaces the only place where `from` stands in the file by the equally long `to`, and seals it again. */
 static void patch(const char *path, const char *from, const char *to)
 {
     size_t size;
     char *bytes = slurp(path, &size), *at = memmem(bytes, size, from, strlen(from));
     cr_assert_not_null(at, "no '%s' in the file", from);
     memcpy(at, to, strlen(to));
+    ss_seal((uint8_t *)bytes + size - SS_SEAL_BYTES, bytes, size - SS_SEAL_BYTES);
     cr_assert_eq(ss_disk_replace(path, bytes, size), SS_OK);
     free(bytes);
+}
+
+/* A changed bit anywhere is noticed before HDF5 sees it; files from before there were seals are read as they are. */
+Test(store, one_changed_bit_is_refused)
+{
+    struct ss_result r, back;
+    char path[PATH_MAX];
+    size_t size;
+    fill(&r, 1, 3, 2);
+    cr_assert_eq(ss_store_write(dir, &r), SS_OK);
+    ss_store_path(path, sizeof path, dir, &r.cell);
+    char *bytes = slurp(path, &size);
+    for (size_t at = 0; at < size - SS_SEAL_BYTES; at += size / 53) {
+        bytes[at] ^= 16;
+        cr_assert_eq(ss_disk_replace(path, bytes, size), SS_OK);
+        cr_expect_eq(ss_store_read(&back, path), SS_RESULTS);
+        cr_expect_not_null(strstr(ss_last_error(), "checksum"), "byte %zu: %s", at, ss_last_error());
+        bytes[at] ^= 16;
+    }
+    cr_assert_eq(ss_disk_replace(path, bytes, size - SS_SEAL_BYTES), SS_OK);
+    cr_assert_eq(ss_store_read(&back, path), SS_OK, "%s", ss_last_error());
+    ss_result_free(&back);
+    free(bytes);
+    ss_result_free(&r);
 }
 
 Test(store, values_that_do_not_belong_are_refused)

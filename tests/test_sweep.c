@@ -29,7 +29,7 @@ static struct ss_plan plan_of(const char *experiment, const char *profile)
 
 Test(sweep, a_filter_keeps_the_references_that_are_needed)
 {
-    struct ss_plan p = plan_of("latency", "cpu");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "cpu");
     struct ss_filter *f;
     cr_assert_eq(ss_filter_parse(&f, "variant==v2 && model<=7b"), SS_OK);
     cr_assert_eq(ss_plan_filter(&p, f), SS_OK);
@@ -43,7 +43,7 @@ Test(sweep, a_filter_keeps_the_references_that_are_needed)
 
 Test(sweep, set_changes_the_cells_that_have_the_option)
 {
-    struct ss_plan p = plan_of("latency", "smoke"), q = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke"), q = plan_of("latency", "smoke");
     struct ss_text_list set = {.n = 1, .v = {"v2.frac=13"}};
     cr_assert_eq(ss_plan_set(&p, &set), SS_OK);
     for (size_t i = 0; i < p.n; i++) {
@@ -90,7 +90,7 @@ Test(sweep, what_is_measured_again)
 
 Test(sweep, estimates_learn_from_finished_cells)
 {
-    struct ss_plan p = plan_of("latency", "cpu");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "cpu");
     struct ss_pace pace = {0};
     double before = ss_pace_seconds(&pace, &p.v[p.n - 1]);
     cr_assert_gt(before, 0);
@@ -105,7 +105,7 @@ Test(sweep, estimates_learn_from_finished_cells)
 
 Test(sweep, an_order_arrives_as_it_was_given)
 {
-    struct ss_plan p = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
     struct ss_cell c;
     struct ss_effort e, want = {.warmup = 2,
                                 .reps_min = 3,
@@ -198,12 +198,15 @@ static void remove_dir(void)
         cr_expect_eq(system(command), 0);
 }
 
-/* Exit status of a sweep of tiny-lm (four cells: reference, plain, v2, v3); both its streams in out. */
+/* Cells of a sweep of tiny-lm: reference, plain, v2, v3, v3-ot. */
+enum { CELLS = 5 };
+
+/* Exit status of that sweep; both its streams in out. */
 static int sweep(const char *more)
 {
     char command[1024];
-    snprintf(command, sizeof command, "'%s' run latency --profile smoke -E 'model==tiny-lm' --results %s %s 2>&1", binary(),
-             dir, more);
+    snprintf(command, sizeof command, "'%s' run tests/data/sweep.ini --profile smoke -E 'model==tiny-lm' --results %s %s 2>&1",
+             binary(), dir, more);
     FILE *pipe = popen(command, "r");
     cr_assert_not_null(pipe);
     size_t n = fread(out, 1, sizeof out - 1, pipe);
@@ -213,7 +216,7 @@ static int sweep(const char *more)
 }
 
 /* Starts the same sweep and leaves it running. */
-static pid_t start_sweep(void)
+static pid_t start_sweep(const char *repeats)
 {
     const char *path = binary();
     pid_t pid = fork();
@@ -221,7 +224,8 @@ static pid_t start_sweep(void)
         int null = open("/dev/null", O_RDWR);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
-        execl(path, path, "run", "latency", "--profile", "smoke", "-E", "model==tiny-lm", "--results", dir, (char *)NULL);
+        execl(path, path, "run", "tests/data/sweep.ini", "--profile", "smoke", "-E", "model==tiny-lm", "--results", dir,
+              "--repeats", repeats, (char *)NULL);
         _exit(127);
     }
     cr_assert(pid > 0);
@@ -269,16 +273,16 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
 {
     double first, second;
     cr_assert_eq(sweep(""), 0, "%s", out);
-    cr_assert_not_null(strstr(out, "4 measured"), "%s", out);
-    cr_assert_not_null(strstr(out, "4 new, 0 already there"), "%s", out);
-    cr_assert_not_null(strstr(out, "[4/4] tiny-lm v3 8 tokens"), "%s", out);
+    cr_assert_not_null(strstr(out, "5 measured"), "%s", out);
+    cr_assert_not_null(strstr(out, "5 new, 0 already there"), "%s", out);
+    cr_assert_not_null(strstr(out, "[5/5] tiny-lm v3-ot 8 tokens"), "%s", out);
     cr_assert_null(strchr(out, '\033'));
-    cr_assert_eq(cell_files(&first), 4);
+    cr_assert_eq(cell_files(&first), CELLS);
     cr_assert_eq(sweep(""), 0, "%s", out);
-    cr_assert_not_null(strstr(out, "0 new, 4 already there"), "%s", out);
-    cr_assert_eq(cell_files(&second), 4);
+    cr_assert_not_null(strstr(out, "0 new, 5 already there"), "%s", out);
+    cr_assert_eq(cell_files(&second), CELLS);
     cr_assert_eq(first, second, "a finished cell was written again");
-    struct ss_plan p = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
     for (size_t i = 0; i < p.n; i++) {
         char path[512];
         struct ss_result r;
@@ -292,10 +296,126 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
     ss_plan_free(&p);
 }
 
+/* Fresh processes and repetitions that the stored cell of a variant has. */
+static size_t processes_of(const char *variant, size_t *reps, uint64_t *first_ns)
+{
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
+    size_t processes = 0;
+    for (size_t i = 0; i < p.n; i++) {
+        char path[512];
+        struct ss_result r;
+        if (strcmp(p.v[i].cell.variant, variant) != 0 || p.v[i].cell.reference || strcmp(p.v[i].cell.model, "tiny-lm") != 0)
+            continue;
+        ss_store_path(path, sizeof path, dir, &p.v[i].cell);
+        cr_assert_eq(ss_store_read(&r, path), SS_OK);
+        processes = ss_result_processes(&r);
+        *reps = r.reps;
+        *first_ns = r.pass[0].wall_ns;
+        ss_result_free(&r);
+    }
+    ss_plan_free(&p);
+    return processes;
+}
+
+Test(sweeping, fresh_processes_take_turns_and_are_added_to_what_is_there)
+{
+    size_t reps, more;
+    uint64_t first, same;
+    cr_assert_eq(sweep(""), 0, "%s", out);
+    cr_assert_eq(processes_of("v2", &reps, &first), 1);
+    cr_assert_eq(sweep("--repeats 3"), 0, "%s", out);
+    static const char *const order[] = {"[1/6] tiny-lm plain compute=bf16 8 tokens, process 2 of 3",
+                                        "[2/6] tiny-lm v2 8 tokens, process 2 of 3",
+                                        "[3/6] tiny-lm v3 8 tokens, process 2 of 3",
+                                        "[4/6] tiny-lm plain compute=bf16 8 tokens, process 3 of 3", "[6/6] tiny-lm v3"};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        cr_expect_not_null(strstr(out, order[i]), "'%s' is not in: %s", order[i], out);
+    cr_assert_eq(processes_of("v2", &more, &same), 3);
+    cr_expect_geq(more, reps + 4);
+    cr_expect_eq(same, first, "what the first process measured stays");
+    cr_assert_eq(sweep("--repeats 3"), 0, "%s", out);
+    cr_assert_not_null(strstr(out, "0 new, 4 already there"), "%s", out);
+    cr_assert_eq(sweep("--repeats 2 --rerun all"), 0, "%s", out);
+    cr_assert_not_null(strstr(out, "[1/7] tiny-lm reference"), "%s", out);
+    cr_assert_eq(processes_of("v2", &more, &same), 2);
+}
+
+/* Rewrites the stored v2 cell with one more byte. */
+static void drift(void)
+{
+    struct ss_result *all;
+    size_t n;
+    cr_assert_eq(ss_store_read_all(&all, &n, dir), SS_OK);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(all[i].cell.variant, "v2") == 0) {
+            all[i].counters.bytes_online_p0_p1++;
+            cr_assert_eq(ss_store_write(dir, &all[i]), SS_OK);
+        }
+        ss_result_free(&all[i]);
+    }
+    free(all);
+}
+
+Test(sweeping, processes_that_count_differently_fail_the_cell)
+{
+    cr_assert_eq(sweep(""), 0, "%s", out);
+    drift();
+    cr_assert_eq(sweep("--repeats 2"), 4, "%s", out);
+    cr_assert_not_null(strstr(out, "in one process and"), "%s", out);
+    cr_assert_not_null(strstr(out, "3 measured, 0 skipped, 1 failed"), "%s", out);
+}
+
+/* A home without the checkpoint's weights: every further process fails. */
+Test(sweeping, a_later_process_that_fails_leaves_what_is_stored)
+{
+    char command[1024], home[80];
+    size_t reps, more;
+    uint64_t first, same;
+    cr_assert_eq(sweep(""), 0, "%s", out);
+    cr_assert_eq(processes_of("v2", &reps, &first), 1);
+    snprintf(home, sizeof home, "%s/home", dir);
+    snprintf(
+        command, sizeof command,
+        "mkdir -p '%s/tests/data/tiny-lm' && ln -s '%s/experiments' '%s/experiments' && ln -s '%s/tests/data/qwen2-tiny-a' "
+        "'%s/tests/data/' && cp '%s/tests/data/tiny-lm/config.json' '%s/tests/data/tiny-lm/'",
+        home, ss_home(), home, ss_home(), home, ss_home(), home);
+    cr_assert_eq(system(command), 0);
+    char *real = strdup(ss_home());
+    setenv("SHARDSCALE_HOME", home, 1);
+    cr_assert_eq(sweep("--repeats 2"), 2, "%s", out);
+    setenv("SHARDSCALE_HOME", real, 1);
+    free(real);
+    cr_expect_not_null(strstr(out, "process 2 of 2  failed"), "%s", out);
+    cr_expect_eq(processes_of("v2", &more, &same), 1);
+    cr_expect(more == reps && same == first);
+    cr_assert_eq(sweep("--repeats 2"), 0, "%s", out);
+    cr_expect_eq(processes_of("v2", &more, &same), 2);
+}
+
+Test(sweeping, a_repeated_sweep_that_is_killed_continues)
+{
+    size_t reps;
+    uint64_t first;
+    int status;
+    pid_t pid = start_sweep("20");
+    wait_for_cells(4);
+    kill(pid, SIGTERM);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %d", status);
+    size_t before = processes_of("v2", &reps, &first);
+    cr_assert(before >= 1 && before < 20);
+    char more[32], expected[64];
+    snprintf(more, sizeof more, "--repeats %zu", before + 1);
+    snprintf(expected, sizeof expected, "tiny-lm v2 8 tokens, process %zu of %zu", before + 1, before + 1);
+    cr_assert_eq(sweep(more), 0, "%s", out);
+    cr_expect_not_null(strstr(out, expected), "%s", out);
+    cr_expect_eq(processes_of("v2", &reps, &first), before + 1);
+}
+
 Test(sweeping, kill_9_loses_no_finished_cell)
 {
     double before, after;
-    pid_t pid = start_sweep();
+    pid_t pid = start_sweep("1");
     wait_for_cells(1);
     kill(pid, SIGKILL);
     cr_assert_eq(waitpid(pid, NULL, 0), pid);
@@ -306,23 +426,23 @@ Test(sweeping, kill_9_loses_no_finished_cell)
     cr_assert_eq(cell_files(&after), kept, "a child outlived its sweep");
     cr_assert_eq(sweep(""), 0, "%s", out);
     char expected[64];
-    snprintf(expected, sizeof expected, "%zu new, %zu already there", 4 - kept, kept);
+    snprintf(expected, sizeof expected, "%zu new, %zu already there", CELLS - kept, kept);
     cr_assert_not_null(strstr(out, expected), "'%s' is not in: %s", expected, out);
-    cr_assert_eq(cell_files(&after), 4);
+    cr_assert_eq(cell_files(&after), CELLS);
 }
 
 Test(sweeping, sigterm_exits_130_and_resumes)
 {
     double written;
     int status;
-    pid_t pid = start_sweep();
+    pid_t pid = start_sweep("1");
     wait_for_cells(1);
     kill(pid, SIGTERM);
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     if (cell_files(&written) < 4)
         cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %d", status);
     cr_assert_eq(sweep(""), 0, "%s", out);
-    cr_assert_eq(cell_files(&written), 4);
+    cr_assert_eq(cell_files(&written), CELLS);
 }
 
 Test(sweeping, two_sweeps_in_one_folder_are_refused)
@@ -350,12 +470,12 @@ Test(sweeping, a_folder_that_cannot_be_written_exits_5_before_measuring)
 Test(sweeping, a_damaged_cell_is_measured_again)
 {
     cr_assert_eq(sweep("-q"), 0, "%s", out);
-    struct ss_plan p = plan_of("latency", "smoke");
+    struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
     char path[512];
     ss_store_path(path, sizeof path, dir, &p.v[0].cell);
     cr_assert_eq(truncate(path, 100), 0);
     cr_assert_eq(sweep(""), 0, "%s", out);
-    cr_assert_not_null(strstr(out, "1 new, 3 already there"), "%s", out);
+    cr_assert_not_null(strstr(out, "1 new, 4 already there"), "%s", out);
     ss_plan_free(&p);
 }
 
@@ -363,6 +483,6 @@ Test(sweeping, a_plan_measures_nothing)
 {
     double written;
     cr_assert_eq(sweep("-n"), 0, "%s", out);
-    cr_assert_not_null(strstr(out, "4 of 4 cells to measure"), "%s", out);
+    cr_assert_not_null(strstr(out, "5 of 5 cells to measure"), "%s", out);
     cr_assert_eq(cell_files(&written), 0);
 }

@@ -157,3 +157,8 @@ enum ss_err cpu_prg_fill(struct ss_dev *dev, uint64_t *out, size_t n, const stru
     }
     return SS_OK;
 }
+
+enum ss_err cpu_aes_mmo(struct ss_dev *dev, void *out, const void *in, size_t blocks, const struct ss_aes_key *key)
+{
+    return dev->aes->mmo(out, in, blocks, key);
+}

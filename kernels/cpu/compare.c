@@ -10,16 +10,35 @@ static size_t groups_of(size_t n)
     return (n + LANES - 1) / LANES;
 }
 
-/* In place: bit i of word j becomes bit j of word i (Warren, Hacker's Delight, 7-3). */
-static void transpose(uint64_t a[LANES])
+/* A tile of CPU_TILE_GROUPS groups: where it lies, its values (0 behind the last), their rows of bits. */
+struct tile {
+    size_t group0, groups; /* groups that exist */
+    size_t first, n;       /* values that exist */
+    uint64_t values[CPU_TILE_GROUPS * LANES], rows[LANES][CPU_TILE_GROUPS];
+};
+
+static size_t tiles_of(size_t n)
 {
-    uint64_t mask = UINT32_MAX;
-    for (unsigned j = LANES / 2; j; j >>= 1, mask ^= mask << j)
-        for (unsigned k = 0; k < LANES; k = ((k | j) + 1) & ~j) {
-            const uint64_t t = (a[k] >> j ^ a[k | j]) & mask;
-            a[k] ^= t << j;
-            a[k | j] ^= t;
-        }
+    return (groups_of(n) + CPU_TILE_GROUPS - 1) / CPU_TILE_GROUPS;
+}
+
+static void place(struct tile *t, size_t index, size_t n)
+{
+    const size_t left = n - index * CPU_TILE_GROUPS * LANES;
+    t->group0 = index * CPU_TILE_GROUPS;
+    t->first = t->group0 * LANES;
+    t->n = left < CPU_TILE_GROUPS * LANES ? left : CPU_TILE_GROUPS * LANES;
+    t->groups = groups_of(t->n);
+}
+
+static void slice(const struct ss_dev *dev, struct tile *t)
+{
+    const size_t fours = (t->groups + 3) / 4 * 4;
+    memset(t->values + t->n, 0, (fours * LANES - t->n) * sizeof *t->values);
+    if (dev->isa >= CPU_AVX2)
+        cpu_slice_avx2(*t->rows, t->values, fours);
+    else
+        cpu_slice(*t->rows, t->values, fours);
 }
 
 enum ss_err cpu_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
@@ -28,15 +47,49 @@ enum ss_err cpu_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a,
     const size_t groups = groups_of(n);
     SS_REQUIRE(bits <= LANES);
 #pragma omp parallel for num_threads(dev->threads) if (n >= CPU_PARALLEL_MIN)
-    for (size_t g = 0; g < groups; g++) {
-        uint64_t block[LANES] = {0};
-        for (size_t i = g * LANES; i < n && i < (g + 1) * LANES; i++)
-            block[i % LANES] = a[i] + (b ? b[i] : 0);
-        transpose(block);
+    for (size_t index = 0; index < tiles_of(n); index++) {
+        struct tile t;
+        place(&t, index, n);
+        for (size_t i = 0; i < t.n; i++)
+            t.values[i] = a[t.first + i] + (b ? b[t.first + i] : 0);
+        slice(dev, &t);
         for (size_t j = 0; j < bits; j++)
-            out[j * groups + g] = block[j] ^ (with ? with[j * groups + g] : 0);
+            for (size_t q = 0; q < t.groups; q++) {
+                const size_t at = j * groups + t.group0 + q;
+                out[at] = t.rows[j][q] ^ (with ? with[at] : 0);
+            }
     }
     return SS_OK;
+}
+
+/* c0 + c1 of a tile's values and their columns' shifts. */
+static void opened_values(const struct tile *t, uint64_t *restrict c, uint8_t *restrict up, const uint64_t *c0,
+                          const uint64_t *c1, const uint8_t *shift, size_t cols)
+{
+    for (size_t i = 0; i < t->n; i++)
+        c[i] = c0[t->first + i] + c1[t->first + i];
+    memset(up, 0, t->n);
+    for (size_t i = 0, j = t->first % cols; shift && i < t->n; i++) {
+        up[i] = shift[j];
+        j = j + 1 == cols ? 0 : j + 1;
+    }
+}
+
+__attribute__((target_clones("avx2", "default"))) static void subtract(uint64_t *restrict values, const uint64_t *restrict c,
+                                                                       const uint8_t *restrict up, uint64_t threshold, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = c[i] - (threshold << up[i]);
+}
+
+/* A tile's words of one row of leaves. */
+__attribute__((always_inline)) static inline void leaves(uint64_t *restrict g, uint64_t *restrict p, const uint64_t *restrict c,
+                                                         const uint64_t *restrict m, uint64_t first, size_t groups)
+{
+    for (size_t q = 0; q < groups; q++) {
+        g[q] = c[q] & m[q];
+        p[q] = (c[q] & first) ^ m[q];
+    }
 }
 
 enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
@@ -47,19 +100,25 @@ enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint6
     const uint64_t first = party == 0 ? UINT64_MAX : 0;
     SS_REQUIRE(bits >= 1 && bits <= LANES);
 #pragma omp parallel for num_threads(dev->threads) if (n * thresholds >= CPU_PARALLEL_MIN)
-    for (size_t w = 0; w < words; w++) {
-        const size_t group = w % groups;
-        const uint64_t t = h_t[w / groups];
-        uint64_t block[LANES] = {0};
-        for (size_t i = group * LANES; i < n && i < (group + 1) * LANES; i++)
-            block[i % LANES] = c0[i] + c1[i] - (t << (shift ? shift[i % cols] : 0));
-        transpose(block);
-        for (size_t j = 0; j + 1 < bits; j++) {
-            const uint64_t share = m[j * groups + group];
-            g[j * words + w] = block[j] & share;
-            p[j * words + w] = (block[j] & first) ^ share;
+    for (size_t index = 0; index < tiles_of(n); index++) {
+        struct tile t;
+        uint64_t c[CPU_TILE_GROUPS * LANES];
+        uint8_t up[CPU_TILE_GROUPS * LANES];
+        place(&t, index, n);
+        opened_values(&t, c, up, c0, c1, shift, cols);
+        for (size_t k = 0; k < thresholds; k++) {
+            const size_t at = k * groups + t.group0;
+            const uint64_t *share = m + t.group0;
+            subtract(t.values, c, up, h_t[k], t.n);
+            slice(dev, &t);
+            for (size_t j = 0; j + 1 < bits; j++, share += groups)
+                if (t.groups == CPU_TILE_GROUPS) /* a loop of known length */
+                    leaves(g + j * words + at, p + j * words + at, t.rows[j], share, first, CPU_TILE_GROUPS);
+                else
+                    leaves(g + j * words + at, p + j * words + at, t.rows[j], share, first, t.groups);
+            for (size_t q = 0; q < t.groups; q++)
+                top[at + q] = (t.rows[bits - 1][q] & first) ^ share[q];
         }
-        top[w] = (block[bits - 1] & first) ^ m[(bits - 1) * groups + group];
     }
     return SS_OK;
 }
@@ -120,22 +179,47 @@ enum ss_err cpu_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64
     return SS_OK;
 }
 
+/* The values of a word: e its opened bits. */
+__attribute__((target_clones("avx2", "default"))) static void close_bits(uint64_t *restrict s, const uint64_t *restrict rho,
+                                                                         uint64_t e, uint64_t first, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t bit = e >> i & 1;
+        s[i] = first * bit + (1 - 2 * bit) * rho[i];
+    }
+}
+
+__attribute__((target_clones("avx2", "default"))) static void
+close_products(uint64_t *restrict sx, const uint64_t *restrict rho, const uint64_t *restrict rho_a, const uint64_t *restrict a,
+               const uint64_t *restrict c, uint64_t e, uint64_t first, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t bit = e >> i & 1, sign = 1 - 2 * bit;
+        sx[i] = c[i] * (first * bit + sign * rho[i]) + bit * a[i] + sign * rho_a[i];
+    }
+}
+
 enum ss_err cpu_bits_close(struct ss_dev *dev, uint64_t *s, uint64_t *sx, const uint64_t *e0, const uint64_t *e1,
                            const uint64_t *rho, const uint64_t *rho_a, const uint64_t *a, const uint64_t *c0,
                            const uint64_t *c1, size_t n, unsigned thresholds, int party)
 {
     const size_t groups = groups_of(n);
     const uint64_t first = party == 0;
-#pragma omp parallel for num_threads(dev->threads) collapse(2) if (n * thresholds >= CPU_PARALLEL_MIN)
-    for (size_t k = 0; k < thresholds; k++)
-        for (size_t i = 0; i < n; i++) {
-            const size_t at = k * n + i, word = k * groups + i / LANES;
-            const uint64_t e = (e0[word] ^ e1[word]) >> i % LANES & 1, sign = 1 - 2 * e, bit = first * e + sign * rho[at];
+#pragma omp parallel for num_threads(dev->threads) if (n * thresholds >= CPU_PARALLEL_MIN)
+    for (size_t group = 0; group < groups; group++) {
+        const size_t i0 = group * LANES, here = n - i0 < LANES ? n - i0 : LANES;
+        uint64_t c[LANES];
+        for (size_t i = 0; sx && i < here; i++)
+            c[i] = c0[i0 + i] + c1[i0 + i];
+        for (size_t k = 0; k < thresholds; k++) {
+            const size_t at = k * n + i0;
+            const uint64_t e = e0[k * groups + group] ^ e1[k * groups + group];
             if (s)
-                s[at] = bit;
+                close_bits(s + at, rho + at, e, first, here);
             if (sx)
-                sx[at] = (c0[i] + c1[i]) * bit + e * a[i] + sign * rho_a[at];
+                close_products(sx + at, rho + at, rho_a + at, a + i0, c, e, first, here);
         }
+    }
     return SS_OK;
 }
 

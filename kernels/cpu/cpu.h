@@ -17,6 +17,7 @@ struct ss_dev {
     int threads;
     enum cpu_isa isa; /* widest instruction set of this CPU, or what SHARDSCALE_CPU asked for */
     const struct cpu_dot *dot;
+    const struct cpu_attend_u64 *attend; /* NULL: no fast path */
     const struct cpu_aes *aes;
     uint64_t *mark_ns;
     size_t n_marks;
@@ -85,6 +86,7 @@ extern const struct cpu_aes cpu_aes_openssl, cpu_aes_ni, cpu_aes_vaes256, cpu_ae
 const struct cpu_aes *cpu_aes_choose(enum cpu_isa isa);
 enum ss_err cpu_prg_fill(struct ss_dev *dev, uint64_t *out, size_t n, const struct ss_aes_key *key, uint64_t nonce,
                          uint64_t first_block);
+enum ss_err cpu_aes_mmo(struct ss_dev *dev, void *out, const void *in, size_t blocks, const struct ss_aes_key *key);
 
 /* ---- ring.c */
 enum ss_err cpu_ring_add(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
@@ -145,16 +147,31 @@ enum ss_err cpu_ring_row_sums(struct ss_dev *dev, uint64_t *out, const uint64_t 
 enum ss_err cpu_ring_scale_cols(struct ss_dev *dev, uint64_t *x, const uint64_t *g, size_t rows, size_t cols);
 enum ss_err cpu_ring_rope(struct ss_dev *dev, uint64_t *x, size_t rows, size_t stride, size_t heads, size_t d_head,
                           const int32_t *cs, const uint8_t *up);
-enum ss_err cpu_gemm_u64_scores(struct ss_dev *dev, uint64_t *out, const uint64_t *q, size_t q_stride, const uint64_t *k,
-                                size_t k_stride, const struct ss_attention *p, bool accumulate);
-enum ss_err cpu_gemm_u64_values(struct ss_dev *dev, uint64_t *out, const uint64_t *w, const uint64_t *v, size_t v_stride,
-                                const struct ss_attention *p, bool accumulate);
 enum ss_err cpu_tournament_split(struct ss_dev *dev, uint64_t *diff, const uint64_t *x, const struct ss_ragged *r,
                                  unsigned level);
 enum ss_err cpu_tournament_join(struct ss_dev *dev, uint64_t *out, const uint64_t *x, const uint64_t *won,
                                 const struct ss_ragged *r, unsigned level);
 
-/* ---- compare.c */
+/* ---- attend_u64.c, attend_avx2.c, attend_avx512.c */
+enum { CPU_ATTEND_COLUMNS = 8 };
+struct cpu_attend_u64 {
+    /* out[i][j] = a[i] . b[j] mod 2^64, n words each */
+    void (*dots)(uint64_t out[2][2], const uint64_t *const a[2], const uint64_t *const b[2], size_t n);
+    /* out[i] = sum of w[i][j] times the columns in front of row j of v (n, stride), mod 2^64 */
+    void (*columns)(uint64_t out[2][CPU_ATTEND_COLUMNS], const uint64_t *const w[2], const uint64_t *v, size_t stride,
+                    size_t n);
+};
+extern const struct cpu_attend_u64 cpu_attend_avx2, cpu_attend_avx512;
+enum ss_err cpu_gemm_u64_scores(struct ss_dev *dev, uint64_t *out, const uint64_t *q, size_t q_stride, const uint64_t *k,
+                                size_t k_stride, const struct ss_attention *p, bool accumulate);
+enum ss_err cpu_gemm_u64_values(struct ss_dev *dev, uint64_t *out, const uint64_t *w, const uint64_t *v, size_t v_stride,
+                                const struct ss_attention *p, bool accumulate);
+
+/* ---- slice.c, compare.c */
+enum { CPU_TILE_GROUPS = 8 }; /* groups of 64 values that are sliced at a time: every row of bits then gets whole cache lines */
+/* rows (64, CPU_TILE_GROUPS): word q of row j = bits j of values (groups, 64) of group q; groups a multiple of 4 */
+void cpu_slice(uint64_t *rows, const uint64_t *values, size_t groups);
+void cpu_slice_avx2(uint64_t *rows, const uint64_t *values, size_t groups);
 enum ss_err cpu_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
                            size_t n, unsigned bits);
 enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,

@@ -16,7 +16,8 @@ static bool has_isa(enum cpu_isa isa)
 {
     switch (isa) {
     case CPU_AVX512:
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vnni");
     case CPU_AVX2:
         return __builtin_cpu_supports("avx2");
     default:
@@ -55,6 +56,7 @@ enum ss_err cpu_open(struct ss_dev **dev, const struct ss_dev_options *o)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static const struct cpu_dot *const dots[CPU_N_ISA] = {NULL, &cpu_dot_avx2, &cpu_dot_avx512};
+    static const struct cpu_attend_u64 *const attends[CPU_N_ISA] = {NULL, &cpu_attend_avx2, &cpu_attend_avx512};
     enum cpu_isa isa;
     *dev = NULL;
     SS_TRY(choose_isa(&isa));
@@ -69,6 +71,7 @@ enum ss_err cpu_open(struct ss_dev **dev, const struct ss_dev_options *o)
     d->threads = o->threads;
     d->isa = isa;
     d->dot = dots[isa];
+    d->attend = attends[isa];
     d->aes = cpu_aes_choose(isa);
     *dev = d;
     return SS_OK;

@@ -179,14 +179,15 @@ enum ss_err cpu_onehot_deal(struct ss_dev *dev, uint64_t *bits1, uint64_t *sign,
     const size_t words = (size_t)1 << s->n_bits >> 6;
 #pragma omp parallel for num_threads(dev->threads) if (n * words >= CPU_PARALLEL_MIN)
     for (size_t i = 0; i < n; i++) {
-        const uint64_t r = point(b0[i], b1[i], s);
+        const uint64_t r = point(b0[i], b1[i], s), one = (uint64_t)1 << (r & 63);
         uint64_t bit = 0;
         for (size_t j = 0; j < words; j++) {
-            const uint64_t here = -(uint64_t)(j == r >> 6) & (uint64_t)1 << (r & 63), word = bits0[i * words + j];
+            const uint64_t same = ((j ^ r >> 6) - 1) >> 63; /* j == r >> 6; gcc makes a jump of the comparison */
+            const uint64_t here = -same & one, word = bits0[i * words + j];
             bits1[i * words + j] = word ^ here;
             bit |= word & here;
         }
-        sign[i] = 2 * (uint64_t)(bit != 0) - 1;
+        sign[i] = 2 * (bit >> (r & 63)) - 1;
     }
     return SS_OK;
 }

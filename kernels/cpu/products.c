@@ -1,8 +1,6 @@
-/* products.c — what products of shares need: Beaver's combination, sums and spreads over rows, public rotations, the two matrix
-   products of attention, and the levels of a tournament. Ring arithmetic only. */
+/* products.c — what products of shares need: Beaver's combination, sums and spreads over rows, public rotations, and the levels
+   of a tournament. Ring arithmetic only. */
 #include "kernels/cpu/cpu.h"
-
-#include <string.h>
 
 enum ss_err cpu_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
                               size_t rows, size_t cols)
@@ -87,53 +85,6 @@ enum ss_err cpu_ring_rope(struct ss_dev *dev, uint64_t *x, size_t rows, size_t s
                 *lo = a * c - b * s;
                 *hi = b * c + a * s;
             }
-    return SS_OK;
-}
-
-static struct ss_ragged causal(const struct ss_attention *p)
-{
-    return (struct ss_ragged){.rows = p->n_heads * p->tokens, .tokens = p->tokens, .past = p->past};
-}
-
-enum ss_err cpu_gemm_u64_scores(struct ss_dev *dev, uint64_t *out, const uint64_t *q, size_t q_stride, const uint64_t *k,
-                                size_t k_stride, const struct ss_attention *p, bool accumulate)
-{
-    const size_t d = p->d_head, group = p->n_heads / p->n_kv;
-    const struct ss_ragged r = causal(p);
-#pragma omp parallel for num_threads(dev->threads) schedule(dynamic, 8) if (ss_ragged_start(&r, r.rows) * d >= CPU_PARALLEL_MIN)
-    for (size_t row = 0; row < r.rows; row++) {
-        const size_t h = row / p->tokens, i = row % p->tokens;
-        const uint64_t *a = q + i * q_stride + h * d;
-        uint64_t *y = out + ss_ragged_start(&r, row);
-        for (size_t j = 0; j <= p->past + i; j++) {
-            const uint64_t *b = k + j * k_stride + h / group * d;
-            uint64_t sum = 0;
-            for (size_t l = 0; l < d; l++)
-                sum += a[l] * b[l];
-            y[j] = sum + (accumulate ? y[j] : 0);
-        }
-    }
-    return SS_OK;
-}
-
-enum ss_err cpu_gemm_u64_values(struct ss_dev *dev, uint64_t *out, const uint64_t *w, const uint64_t *v, size_t v_stride,
-                                const struct ss_attention *p, bool accumulate)
-{
-    const size_t d = p->d_head, group = p->n_heads / p->n_kv;
-    const struct ss_ragged r = causal(p);
-#pragma omp parallel for num_threads(dev->threads) schedule(dynamic, 8) if (ss_ragged_start(&r, r.rows) * d >= CPU_PARALLEL_MIN)
-    for (size_t row = 0; row < r.rows; row++) {
-        const size_t h = row / p->tokens, i = row % p->tokens;
-        const uint64_t *a = w + ss_ragged_start(&r, row);
-        uint64_t *y = out + (i * p->n_heads + h) * d;
-        if (!accumulate)
-            memset(y, 0, d * sizeof *y);
-        for (size_t j = 0; j <= p->past + i; j++) {
-            const uint64_t *b = v + j * v_stride + h / group * d;
-            for (size_t l = 0; l < d; l++)
-                y[l] += a[j] * b[l];
-        }
-    }
     return SS_OK;
 }
 

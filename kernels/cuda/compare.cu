@@ -169,7 +169,7 @@ enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, u
 }
 
 /* ---- the tree: a thread per word of a pair. Arrays of masks and messages hold p_hi, g_lo, p_lo but pair 0's, one behind the
-   other. Bytes a word and pair: 72 opened, 104 closed (pair 0: 48 and 64), 80 dealt. */
+   other. Bytes a word and pair: 72 opened, 112 closed (pair 0: 48 and 72), 80 dealt. */
 struct joint {
     size_t hi, g_lo, p_lo;
 };

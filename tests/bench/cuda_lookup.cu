@@ -1,48 +1,12 @@
 /* cuda_lookup.cu — timings of oblivious lookups on the CUDA backend, median of nine; numbers of one layer and of a large batch.
    Links with build/cuda's kernels/cuda*.o, harness/err.o and the CUDA libraries, as cuda_check.cu does. */
-#include "tests/bench/cuda_check.cuh"
-
-enum { REPEATS = 9 };
-static const double BYTES = 4.29e12; /* measured copy rate of an H200 */
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Median seconds of `call`, after one warm-up, from the device's marks around four calls. */
-#define TIME(dev, seconds, call)                                                                                               \
-    do {                                                                                                                       \
-        double s_[REPEATS];                                                                                                    \
-        MUST(call);                                                                                                            \
-        for (int i_ = 0; i_ < REPEATS; i_++) {                                                                                 \
-            MUST(B->mark(dev, 0));                                                                                             \
-            for (int k_ = 0; k_ < 4; k_++)                                                                                     \
-                MUST(call);                                                                                                    \
-            MUST(B->mark(dev, 1));                                                                                             \
-            MUST(B->sync(dev));                                                                                                \
-            s_[i_] = (double)B->span_ns(dev, 0, 1) * 1e-9 / 4;                                                                 \
-        }                                                                                                                      \
-        qsort(s_, REPEATS, sizeof *s_, by_value);                                                                              \
-        seconds = s_[REPEATS / 2];                                                                                             \
-    } while (0)
+#include "tests/bench/cuda_time.cuh"
 
 static void report(const char *what, size_t n, unsigned n_bits, double seconds, double bytes)
 {
     printf("%-28s n %9zu  N %5u  %10.1f us  %8.3f G/s  %5.1f%% of memory\n", what, n, 1u << n_bits, seconds * 1e6,
            n / seconds * 1e-9, 100 * bytes / BYTES / seconds);
     fflush(stdout);
-}
-
-static struct ss_aes_key key; /* any schedule will do for timings */
-
-static uint64_t *noise(struct ss_dev *dev, size_t words)
-{
-    static uint64_t nonce;
-    uint64_t *p = (uint64_t *)device_bytes(dev, words * 8, 1);
-    MUST(B->prg_fill(dev, p, words, &key, nonce++, 0));
-    return p;
 }
 
 static void bench_size(struct ss_dev *dev, size_t n, unsigned n_bits, unsigned planes)
@@ -103,8 +67,7 @@ int main(void)
     struct ss_dev *dev = NULL;
     const struct ss_dev_options o = {0, 0};
     MUST(B->open(&dev, &o));
-    for (int i = 0; i < 176; i++)
-        key.round_keys[i] = (uint8_t)(i * 37 + 11);
+    any_key();
     bench_size(dev, 56 * 12, 12, 3);
     bench_size(dev, 56 * 8960, 12, 3); /* SiLU of a layer: 1.5B */
     bench_size(dev, 56 * 24576, 12, 3);

@@ -1,5 +1,5 @@
 /* gilboa.h — additive correlations in Z_2^64 by OT, and products from them (Gilboa, CRYPTO 1999, section 4). Both parties call
-   each function at once with their own shares; all arrays are host memory; the caller bounds n (about 64 bytes an OT are held).
+   each function at once with their own shares; all arrays are host memory; the caller bounds n (about 80 bytes an OT are held).
    Each party sees extension corrections and words under one-time pads.
 
    Width: a word that matters mod 2^k only travels in ceil(k / 8) bytes. */

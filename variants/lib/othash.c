@@ -1,61 +1,47 @@
 /* othash.c — see othash.h. */
 #include "variants/lib/othash.h"
 
-#include <openssl/evp.h>
 #include <sodium.h>
 
-enum { CHUNK = 256 }; /* blocks encrypted by one call; the buffers stay in the first-level cache */
+enum { CHUNK = 128 }; /* blocks encrypted by one call; the buffers stay in the first-level cache */
 
-enum ss_err ss_othash_open(struct ss_othash *h, const uint8_t key[16])
+void ss_othash_open(struct ss_othash *h, const struct ss_ctx *c, const uint8_t key[16])
 {
-    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-    h->cipher = c;
-    if (!c || EVP_EncryptInit_ex(c, EVP_aes_128_ecb(), NULL, key, NULL) != 1 || EVP_CIPHER_CTX_set_padding(c, 0) != 1)
-        SS_FAIL(SS_ENV, "OpenSSL could not set up AES-128-ECB; check its installation");
-    return SS_OK;
+    SS_REQUIRE(c->host->aes_mmo);
+    ss_aes_expand(&h->key, key);
+    h->host = c->host;
+    h->dev = c->host_dev;
 }
 
-void ss_othash_close(struct ss_othash *h)
-{
-    EVP_CIPHER_CTX_free(h->cipher);
-    h->cipher = NULL;
-}
-
-static enum ss_err encrypt(const struct ss_othash *h, struct ss_block *out, const struct ss_block *in, size_t n)
-{
-    int wrote;
-    const int bytes = (int)(n * sizeof *in);
-    if (EVP_EncryptUpdate(h->cipher, (uint8_t *)out, &wrote, (const uint8_t *)in, bytes) != 1 || wrote != bytes)
-        SS_FAIL(SS_ENV, "OpenSSL could not encrypt %d bytes with AES-128-ECB", bytes);
-    return SS_OK;
-}
+typedef uint64_t block __attribute__((vector_size(16), may_alias, aligned(8)));
 
 enum ss_err ss_othash_run(const struct ss_othash *h, struct ss_block *out, size_t blocks, const struct ss_block *in,
                           const struct ss_block *offset, size_t n, uint64_t id0, uint32_t space)
 {
-    struct ss_block inner[CHUNK], tweaked[CHUNK], outer[CHUNK];
-    const struct ss_block zero = {{0, 0}}, *add = offset ? offset : &zero;
+    block x[CHUNK], y[CHUNK];
+    const block add = {offset ? offset->w[0] : 0, offset ? offset->w[1] : 0}, next = {1, 0};
+    enum ss_err err = SS_OK;
     for (size_t first = 0; first < n; first += CHUNK) {
         const size_t count = n - first < CHUNK ? n - first : CHUNK;
-        for (size_t i = 0; i < count; i++) {
-            tweaked[i].w[0] = in[first + i].w[0] ^ add->w[0];
-            tweaked[i].w[1] = in[first + i].w[1] ^ add->w[1];
-        }
-        SS_TRY(encrypt(h, inner, tweaked, count));
+        const block *from = (const block *)(in + first);
+        block *to = (block *)(out + first * blocks), tweak = {id0 + first, (uint64_t)space << 32};
+        for (size_t i = 0; i < count; i++)
+            x[i] = from[i] ^ add;
+        SS_TRY_OUT(h->host->aes_mmo(h->dev, y, x, count, &h->key));
+        for (size_t i = 0; i < count; i++, tweak += next) /* x becomes P(x) ^ t */
+            x[i] ^= y[i] ^ tweak;
         for (size_t j = 0; j < blocks; j++) {
-            for (size_t i = 0; i < count; i++) {
-                tweaked[i].w[0] = inner[i].w[0] ^ (id0 + first + i);
-                tweaked[i].w[1] = inner[i].w[1] ^ ((uint64_t)space << 32 | j);
-            }
-            SS_TRY(encrypt(h, outer, tweaked, count));
-            for (size_t i = 0; i < count; i++) {
-                out[(first + i) * blocks + j].w[0] = outer[i].w[0] ^ inner[i].w[0];
-                out[(first + i) * blocks + j].w[1] = outer[i].w[1] ^ inner[i].w[1];
+            const block step = {0, j ^ (j + 1)};
+            SS_TRY_OUT(h->host->aes_mmo(h->dev, y, x, count, &h->key));
+            tweak = (block){id0 + first, (uint64_t)space << 32 | j};
+            for (size_t i = 0; i < count; i++, tweak += next) {
+                to[i * blocks + j] = y[i] ^ tweak;
+                x[i] ^= step;
             }
         }
     }
-    sodium_memzero(inner, sizeof inner);
-    sodium_memzero(tweaked, sizeof tweaked);
-    sodium_memzero(outer, sizeof outer);
-    return SS_OK;
+out:
+    sodium_memzero(x, sizeof x);
+    sodium_memzero(y, sizeof y);
+    return err;
 }

@@ -9,10 +9,6 @@
      sigma x = x - 2 s x     one COT each way for all coefficients, s the XOR-shared sign bit
 
    Each party sees corrections and words under one-time pads of the other side, all pseudo-random. */
-#include <sodium.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "variants/lib/gilboa.h"
 #include "variants/lib/lookup.h"
 #include "variants/lib/unitvec.h"
@@ -20,7 +16,7 @@
 /* Fine bits for which OTs are spent at least: a layer's SiLU has 3 to 8 of them, by the scale of its weights, and the cost of a
    pass must follow from shapes alone. What is beyond the shape's is 0 at both parties. */
 enum { LEAST_FINE = 8 };
-enum { CHUNK = 2048, MAX_MASKS = 3, MAX_COEFS = 6, MAX_WIDTH = 64, RANDOM_WORDS = MAX_MASKS + 1 };
+enum { CHUNK = 16384, MAX_MASKS = 3, MAX_WIDTH = 64, RANDOM_WORDS = MAX_MASKS + 1, PARALLEL_MIN = 256 };
 
 /* Host memory for m <= CHUNK lookups. */
 struct chunk {
@@ -35,8 +31,6 @@ struct chunk {
     uint64_t *coef;               /* (coefs, m) */
     uint8_t *bits;                /* (m, n_bits + fine_of): those of b, then zeros */
     uint8_t *fine, *sign;         /* (m, fine_of), (m) */
-    void *block;                  /* all of the above */
-    size_t bytes;
 };
 
 static size_t words_of(const struct ss_lookup_shape *s)
@@ -54,15 +48,13 @@ static size_t fine_words(const struct ss_lookup_shape *s)
     return s->fused ? 3 : 2;
 }
 
-static enum ss_err chunk_open(struct chunk *k, const struct ss_lookup_shape *s, size_t m)
+static enum ss_err chunk_open(struct ss_ctx *c, struct ss_ot *ot, struct chunk *k, const struct ss_lookup_shape *s, size_t m)
 {
     const size_t fine = m * fine_of(s), signs = m * ss_lookup_coefs(s), width = s->n_bits + fine_of(s);
     const size_t words = m * words_of(s) + m * RANDOM_WORDS + m + 2 * fine * fine_words(s) + 5 * m + 3 * signs;
-    k->bytes = words * sizeof(uint64_t) + m * width + fine + m;
-    k->block = malloc(k->bytes);
-    if (!k->block)
-        SS_FAIL(SS_ENV, "out of memory for %zu lookups by OT", m);
-    uint64_t *p = k->block;
+    void *room;
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_LOOKUPS, words * sizeof(uint64_t) + m * width + fine + m, &room));
+    uint64_t *p = room;
     k->vectors = p, p += m * words_of(s);
     k->random = p, p += m * RANDOM_WORDS;
     k->b = p, p += m;
@@ -81,14 +73,6 @@ static enum ss_err chunk_open(struct chunk *k, const struct ss_lookup_shape *s, 
     return SS_OK;
 }
 
-static void chunk_close(struct chunk *k)
-{
-    if (k->block)
-        sodium_memzero(k->block, k->bytes);
-    free(k->block);
-    k->block = NULL;
-}
-
 /* Mask i of lookup.h (0: m1, 1: m2, 2: m3) lies here, whatever the shape has. */
 static uint64_t *mask_of(const struct chunk *k, size_t m, size_t i)
 {
@@ -99,6 +83,7 @@ static uint64_t *mask_of(const struct chunk *k, size_t m, size_t i)
 static enum ss_err make_fine(struct ss_ctx *c, struct ss_ot *ot, struct chunk *k, const struct ss_lookup_shape *s, size_t m)
 {
     const size_t f = fine_of(s), words = fine_words(s), width = s->n_bits + f;
+#pragma omp parallel for num_threads(ot->threads) if (m > PARALLEL_MIN)
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < f; j++) {
             uint64_t *in = k->fine_in + (i * f + j) * words;
@@ -109,11 +94,13 @@ static enum ss_err make_fine(struct ss_ctx *c, struct ss_ot *ot, struct chunk *k
                 in[w] = (real * mask_of(k, m, w)[i]) << j;
         }
     SS_TRY(ss_gilboa_bit(c, ot, k->fine_out, k->fine, k->fine_in, m * f, words));
-    for (size_t w = 0; w < words; w++)
-        for (size_t i = 0; i < m; i++) {
-            k->bl[w][i] = 0;
+#pragma omp parallel for num_threads(ot->threads) if (m > PARALLEL_MIN)
+    for (size_t i = 0; i < m; i++)
+        for (size_t w = 0; w < words; w++) {
+            uint64_t sum = 0;
             for (size_t j = 0; j < f; j++)
-                k->bl[w][i] += k->fine_out[(i * f + j) * words + w];
+                sum += k->fine_out[(i * f + j) * words + w];
+            k->bl[w][i] = sum;
         }
     return SS_OK;
 }
@@ -127,6 +114,7 @@ static enum ss_err make_coefs(struct ss_ctx *c, struct ss_ot *ot, struct chunk *
         k->sum[i] = mask_of(k, m, 0)[i] + (two ? k->bl[1][i] : 0);
     if (s->fused)
         SS_TRY(ss_gilboa_product(c, ot, k->product, mask_of(k, m, 2), k->sum, m));
+#pragma omp parallel for num_threads(ot->threads) if (m > PARALLEL_MIN)
     for (size_t i = 0; i < m; i++) {
         uint64_t *x = k->sign_in + i * coefs;
         *x++ = c->role == SS_P0;
@@ -141,10 +129,11 @@ static enum ss_err make_coefs(struct ss_ctx *c, struct ss_ot *ot, struct chunk *
             *x++ = k->product[i];
         SS_REQUIRE(x == k->sign_in + (i + 1) * coefs);
         k->sign[i] = ss_unitvec_sign(k->vectors + i * words_of(s), words_of(s), c->role);
+        for (size_t w = i * coefs; w < (i + 1) * coefs; w++) /* doubled here, so that the shares of the result are uniform */
+            k->sign_out[w] = 2 * k->sign_in[w];
     }
-    for (size_t i = 0; i < m * coefs; i++) /* doubled before the product, so that the shares of the result are uniform */
-        k->sign_out[i] = 2 * k->sign_in[i];
     SS_TRY(ss_gilboa_bit(c, ot, k->sign_out, k->sign, k->sign_out, m, coefs));
+#pragma omp parallel for num_threads(ot->threads) if (m > PARALLEL_MIN)
     for (size_t i = 0; i < m; i++)
         for (size_t w = 0; w < coefs; w++)
             k->coef[w * m + i] = k->sign_in[i * coefs + w] - k->sign_out[i * coefs + w];
@@ -171,22 +160,19 @@ static enum ss_err make_chunk(struct ss_ctx *c, struct ss_ot *ot, const struct s
                               size_t m, const struct ss_lookup_batch *out)
 {
     const size_t width = s->n_bits + fine_of(s), real = s->n_bits + s->fine_bits;
-    struct chunk k = {.block = NULL};
-    enum ss_err err = SS_OK;
-    SS_TRY_OUT(chunk_open(&k, s, m));
-    SS_REQUIRE(k.block);
-    SS_TRY_OUT(ss_prg_fill(&c->prg, c->host, c->host_dev, k.random, m * RANDOM_WORDS));
-    for (size_t i = 0; i < m * width; i++)
-        k.bits[i] = i % width < real ? k.random[i / width] >> i % width & 1 : 0;
-    SS_TRY_OUT(ss_gilboa_number(c, ot, k.b, k.bits, m, width));
-    SS_TRY_OUT(ss_unitvec(c, ot, k.vectors, k.bits + s->fine_bits, width, m, s->n_bits));
+    struct chunk k;
+    SS_TRY(chunk_open(c, ot, &k, s, m));
+    SS_TRY(ss_prg_fill(&c->prg, c->host, c->host_dev, k.random, m * RANDOM_WORDS));
+#pragma omp parallel for num_threads(ot->threads) if (m > PARALLEL_MIN)
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < width; j++)
+            k.bits[i * width + j] = j < real ? k.random[i] >> j & 1 : 0;
+    SS_TRY(ss_gilboa_number(c, ot, k.b, k.bits, m, width));
+    SS_TRY(ss_unitvec(c, ot, k.vectors, k.bits + s->fine_bits, width, m, s->n_bits));
     if (s->columns == 2)
-        SS_TRY_OUT(make_fine(c, ot, &k, s, m));
-    SS_TRY_OUT(make_coefs(c, ot, &k, s, m));
-    SS_TRY_OUT(store(c, &k, s, n, first, m, out));
-out:
-    chunk_close(&k);
-    return err;
+        SS_TRY(make_fine(c, ot, &k, s, m));
+    SS_TRY(make_coefs(c, ot, &k, s, m));
+    return store(c, &k, s, n, first, m, out);
 }
 
 static void require_shape(const struct ss_lookup_shape *s)

@@ -1,6 +1,7 @@
 /* textbook.c — see textbook.h. */
 #include "variants/lib/textbook.h"
 
+#include <omp.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "variants/lib/gilboa.h"
 
 /* Words of a message: bounds the memory of a chunk. Space of the hash: apart from ottree.h's. */
-enum { MESSAGE_WORDS = 1 << 20, PRODUCT_CHUNK = 2048, SPACE = 2, ID_SHIFT = 16, MAX_BITS = 14 };
+enum { MESSAGE_WORDS = 1 << 20, PRODUCT_CHUNK = 16384, SPACE = 2, ID_SHIFT = 16, MAX_BITS = 14 };
 
 static size_t chunk_of(const struct ss_lookup_shape *s)
 {
@@ -24,32 +25,37 @@ static struct ss_block add(struct ss_block a, struct ss_block b)
 static void rotate(uint64_t *out, uint64_t *tmp, const uint64_t *table, unsigned n_bits, uint32_t by)
 {
     const size_t n = (size_t)1 << n_bits;
-    memcpy(out, table, n * sizeof *out);
+    uint64_t *to = n_bits % 2 ? out : tmp, *next = n_bits % 2 ? tmp : out; /* the last rotation ends in out */
+    const uint64_t *from = table;
     for (unsigned i = 0; i < n_bits; i++) {
         const size_t step = (size_t)1 << i;
         const uint64_t mask = -(uint64_t)(by >> i & 1);
-        memcpy(tmp, out, n * sizeof *out);
         for (size_t j = 0; j < n - step; j++)
-            out[j] ^= mask & (tmp[j] ^ tmp[j + step]);
+            to[j] = from[j] ^ (mask & (from[j] ^ from[j + step]));
         for (size_t j = n - step; j < n; j++)
-            out[j] ^= mask & (tmp[j] ^ tmp[j + step - n]);
+            to[j] = from[j] ^ (mask & (from[j] ^ from[j + step - n]));
+        from = to;
+        to = next;
+        next = (uint64_t *)from;
     }
 }
 
-/* P1, one lookup: message (N) and its own share rho. m0, m1 (n_bits): the OT's messages; room: 2 N blocks and 2 N words. */
+/* P1, one lookup: message (N) and its own share rho. m0, m1 (n_bits): the OT's messages; work: 2 N blocks and N words. */
 static enum ss_err offer(const struct ss_ot *ot, uint64_t *message, uint64_t rho, const uint64_t *table, uint32_t t1,
                          const struct ss_block *m0, const struct ss_block *m1, uint64_t number, unsigned n_bits,
-                         struct ss_block *room)
+                         struct ss_block *work)
 {
     const size_t n = (size_t)1 << n_bits;
-    struct ss_block *key = room, *pad = room + n;
-    uint64_t *tmp = (uint64_t *)(room + 2 * n);
+    struct ss_block *key = work, *pad = work + n;
+    uint64_t *tmp = (uint64_t *)(work + 2 * n);
     key[0] = (struct ss_block){{0, 0}};
     for (unsigned i = 0; i < n_bits; i++)
         key[0] = add(key[0], m0[i]);
-    for (unsigned i = 0; i < n_bits; i++) /* keys of the numbers below 2^i are there */
+    for (unsigned i = 0; i < n_bits; i++) { /* keys of the numbers below 2^i are there */
+        const struct ss_block both = add(m0[i], m1[i]);
         for (size_t j = 0; j < (size_t)1 << i; j++)
-            key[j + ((size_t)1 << i)] = add(key[j], add(m0[i], m1[i]));
+            key[j + ((size_t)1 << i)] = add(key[j], both);
+    }
     SS_TRY(ss_othash_run(&ot->hash, pad, 1, key, NULL, n, number << ID_SHIFT, SPACE));
     rotate(message, tmp, table, n_bits, t1);
     for (size_t j = 0; j < n; j++)
@@ -74,7 +80,7 @@ static enum ss_err accept(const struct ss_ot *ot, uint64_t *out, const uint64_t 
 
 struct room {
     uint8_t *choice;
-    struct ss_block *m, *work; /* (2, m, n_bits) keys; one lookup's scratch */
+    struct ss_block *m, *work; /* (2, m, n_bits) keys; (threads, 3 N) scratch of one lookup */
     uint64_t *message;         /* (m, N) */
 };
 
@@ -83,31 +89,41 @@ static enum ss_err select_chunk(struct ss_ctx *c, struct ss_ot *ot, struct room 
                                 const uint64_t *table, size_t m, unsigned n_bits)
 {
     enum ss_err err = SS_OK;
-    struct ss_ot_batch send = {0}, recv = {0};
+    struct ss_ot_batch *send = &ot->sent, *recv = &ot->received;
     const size_t n = (size_t)1 << n_bits, ots = m * n_bits, bytes = m * n * sizeof(uint64_t);
     const uint32_t low = (uint32_t)(n - 1);
     if (c->role == SS_P0) {
         for (size_t i = 0; i < ots; i++)
             r->choice[i] = t[i / n_bits] >> i % n_bits & 1;
-        SS_TRY_OUT(ss_ot_extend(c, ot, NULL, 0, &recv, r->choice, ots));
-        const uint64_t first = recv.first_id;
-        SS_TRY_OUT(ss_ot_pads_recv(ot, &recv, r->m, 1));
-        SS_TRY_OUT(ss_hostwire_swap(c, &ot->wire, "otbl", NULL, 0, r->message, bytes));
-        for (size_t k = 0; k < m; k++)
-            SS_TRY_OUT(accept(ot, v + k, r->message + k * n, t[k] & low, r->m + k * n_bits, first + k * n_bits, n_bits));
+        SS_TRY(ss_ot_extend(c, ot, NULL, 0, recv, r->choice, ots));
+        const uint64_t first = recv->first_id;
+        SS_TRY(ss_ot_pads_recv(ot, recv, r->m, 1));
+        SS_TRY(ss_hostwire_swap(c, &ot->wire, "otbl", NULL, 0, r->message, bytes));
+#pragma omp parallel for num_threads(ot->threads)
+        for (size_t k = 0; k < m; k++) {
+            enum ss_err e = accept(ot, v + k, r->message + k * n, t[k] & low, r->m + k * n_bits, first + k * n_bits, n_bits);
+            if (e != SS_OK) {
+#pragma omp atomic write
+                err = e;
+            }
+        }
     } else {
-        SS_TRY_OUT(ss_ot_extend(c, ot, &send, ots, NULL, NULL, 0));
-        const uint64_t first = send.first_id;
-        SS_TRY_OUT(ss_ot_pads_send(ot, &send, r->m, r->m + ots, 1));
-        SS_TRY_OUT(ss_prg_fill(&c->prg, c->host, c->host_dev, v, m));
-        for (size_t k = 0; k < m; k++)
-            SS_TRY_OUT(offer(ot, r->message + k * n, v[k], table, t[k] & low, r->m + k * n_bits, r->m + ots + k * n_bits,
-                             first + k * n_bits, n_bits, r->work));
-        SS_TRY_OUT(ss_hostwire_swap(c, &ot->wire, "otbl", r->message, bytes, NULL, 0));
+        SS_TRY(ss_ot_extend(c, ot, send, ots, NULL, NULL, 0));
+        const uint64_t first = send->first_id;
+        SS_TRY(ss_ot_pads_send(ot, send, r->m, r->m + ots, 1));
+        SS_TRY(ss_prg_fill(&c->prg, c->host, c->host_dev, v, m));
+#pragma omp parallel for num_threads(ot->threads)
+        for (size_t k = 0; k < m; k++) {
+            enum ss_err e = offer(ot, r->message + k * n, v[k], table, t[k] & low, r->m + k * n_bits, r->m + ots + k * n_bits,
+                                  first + k * n_bits, n_bits, r->work + (size_t)omp_get_thread_num() * 3 * n);
+            if (e != SS_OK) {
+#pragma omp atomic write
+                err = e;
+            }
+        }
+        if (err == SS_OK)
+            SS_TRY(ss_hostwire_swap(c, &ot->wire, "otbl", r->message, bytes, NULL, 0));
     }
-out:
-    ss_ot_batch_free(&send);
-    ss_ot_batch_free(&recv);
     return err;
 }
 
@@ -116,38 +132,23 @@ enum ss_err ss_textbook_select(struct ss_ctx *c, void *state, uint64_t *w, const
 {
     SS_REQUIRE(s->columns == 1 && s->fine_bits == 0 && s->n_bits <= MAX_BITS && n > 0);
     const size_t size = (size_t)1 << s->n_bits, chunk = chunk_of(s) < n ? chunk_of(s) : n, keys = chunk * s->n_bits;
-    struct room r = {.choice = malloc(keys), .m = malloc(2 * keys * sizeof *r.m), .work = malloc(3 * size * sizeof *r.work)};
-    uint64_t *v = calloc(n, sizeof *v), *table = malloc(size * sizeof *table);
-    uint32_t *h_t = malloc(n * sizeof *h_t);
-    enum ss_err err = SS_OK;
-    r.message = malloc(chunk * size * sizeof *r.message);
-    if (!r.choice || !r.m || !r.work || !r.message || !v || !table || !h_t)
-        SS_FAIL_OUT(SS_ENV, "out of memory for %zu textbook lookups in a table of %zu", n, size);
-    SS_TRY_OUT(c->backend->download(c->dev, h_t, t, n * sizeof *h_t));
-    SS_TRY_OUT(c->backend->download(c->dev, table, entries, size * sizeof *table));
+    struct ss_ot *ot = state;
+    struct room r;
+    void *choice, *m, *work, *message, *words;
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_CHOICE, keys, &choice));
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_TERMS, 2 * keys * sizeof *r.m, &m));
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_VECTORS, (size_t)ot->threads * 3 * size * sizeof *r.work, &work));
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_MESSAGE, chunk * size * sizeof *r.message, &message));
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_LOOKUPS, (size + 2 * n) * sizeof(uint64_t), &words));
+    uint64_t *table = words, *v = table + size;
+    uint32_t *h_t = (uint32_t *)(v + n);
+    r = (struct room){.choice = choice, .m = m, .work = work, .message = message};
+    SS_TRY(c->backend->download(c->dev, h_t, t, n * sizeof *h_t));
+    SS_TRY(c->backend->download(c->dev, table, entries, size * sizeof *table));
     for (size_t first = 0; first < n; first += chunk)
-        SS_TRY_OUT(select_chunk(c, state, &r, v + first, h_t + first, table, n - first < chunk ? n - first : chunk, s->n_bits));
-    SS_TRY_OUT(c->backend->upload(c->dev, w, v, n * sizeof *v));
-    SS_TRY_OUT(c->backend->ring_sub(c->dev, w, w, mask, n));
-out:
-    if (v)
-        sodium_memzero(v, n * sizeof *v);
-    if (h_t)
-        sodium_memzero(h_t, n * sizeof *h_t);
-    if (r.m)
-        sodium_memzero(r.m, 2 * keys * sizeof *r.m);
-    if (r.choice)
-        sodium_memzero(r.choice, keys);
-    if (r.work)
-        sodium_memzero(r.work, 3 * size * sizeof *r.work);
-    free(v);
-    free(h_t);
-    free(table);
-    free(r.choice);
-    free(r.m);
-    free(r.work);
-    free(r.message);
-    return err;
+        SS_TRY(select_chunk(c, ot, &r, v + first, h_t + first, table, n - first < chunk ? n - first : chunk, s->n_bits));
+    SS_TRY(c->backend->upload(c->dev, w, v, n * sizeof *v));
+    return c->backend->ring_sub(c->dev, w, w, mask, n);
 }
 
 void ss_textbook_select_cost(const struct ss_lookup_shape *s, size_t n, struct ss_counters *e)

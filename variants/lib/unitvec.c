@@ -1,11 +1,9 @@
 /* unitvec.c — see unitvec.h. */
 #include "variants/lib/unitvec.h"
 
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NODES = 2 * SS_UNITVEC_MAX_BITS, WORD = 64 };
+enum { MAX_NODES = 2 * SS_UNITVEC_MAX_BITS, WORD = 64, PARALLEL_MIN = 4096 };
 
 /* The vector of bits [low, low + len) of r; children cover its upper and its lower half. */
 struct node {
@@ -63,110 +61,118 @@ static void piece_xor(uint64_t *v, size_t bit, uint64_t x)
     v[bit / WORD] ^= x << bit % WORD;
 }
 
-static void pack(uint8_t *out, const uint64_t *v, size_t n, unsigned len)
+/* One node's vectors of items [first, first + n) to and from a message; first is even where a vector is half a byte. */
+static void pack(uint8_t *message, const uint64_t *v, size_t first, size_t n, unsigned len)
 {
-    const size_t each = ((size_t)1 << len) / 8;
-    if (each) { /* little-endian: x86-64 */
-        for (size_t k = 0; k < n; k++)
-            memcpy(out + k * each, v + k * words_of(len), each);
-        return;
-    }
-    memset(out, 0, wire_bytes(n, len));
+    const size_t each = ((size_t)1 << len) / 8, words = words_of(len);
     for (size_t k = 0; k < n; k++)
-        out[k / 2] |= (uint8_t)(v[k] << k % 2 * 4);
-}
-
-static void unpack(uint64_t *v, const uint8_t *in, size_t n, unsigned len)
-{
-    const size_t each = ((size_t)1 << len) / 8;
-    memset(v, 0, n * words_of(len) * sizeof *v);
-    for (size_t k = 0; k < n; k++)
-        if (each)
-            memcpy(v + k * words_of(len), in + k * each, each);
+        if (each) /* little-endian: x86-64 */
+            memcpy(message + (first + k) * each, v + k * words, each);
+        else if (k % 2 == 0)
+            message[(first + k) / 2] = (uint8_t)v[k];
         else
-            v[k] = in[k / 2] >> k % 2 * 4 & 15;
+            message[(first + k) / 2] |= (uint8_t)(v[k] << 4);
 }
 
-/* Sender's half of a node: out = L (x) R + kept pads, message = pads of both choices + R, row by row. */
-static void node_send(const struct plan *p, const struct node *node, size_t n, const struct ss_block *pad0,
-                      const struct ss_block *pad1, uint64_t *message)
+static void unpack(uint64_t *v, const uint8_t *message, size_t item, unsigned len)
 {
-    const struct node *left = &p->node[node->left], *right = &p->node[node->right];
-    const size_t rows = (size_t)1 << left->len, width = (size_t)1 << right->len, piece = width < WORD ? width : WORD;
-    const size_t words = words_of(node->len);
+    const size_t each = ((size_t)1 << len) / 8;
+    v[0] = 0;
+    if (each)
+        memcpy(v, message + item * each, each);
+    else
+        v[0] = message[item / 2] >> item % 2 * 4 & 15;
+}
+
+/* A node while it is made. */
+struct making {
+    const struct node *node, *left, *right;
+    uint8_t *message;
+};
+enum { MAX_WORDS = 1 << SS_UNITVEC_MAX_BITS >> 6 };
+_Static_assert(SS_OT_TILE >= 2 << (SS_UNITVEC_MAX_BITS + 1) / 2, "a tile has an even number of items' OTs");
+
+/* Sender's half: out = L (x) R + kept pads, message = pads of both choices + R, row by row. */
+static void node_send(void *arg, size_t first, size_t n, const struct ss_block *pad0, const struct ss_block *pad1)
+{
+    const struct making *m = arg;
+    const struct node *node = m->node;
+    const size_t rows = (size_t)1 << m->left->len, width = (size_t)1 << m->right->len, piece = width < WORD ? width : WORD;
+    const size_t words = words_of(node->len), item = first / rows, items = n / rows;
     const uint64_t low = UINT64_MAX >> (WORD - piece);
-    memset(node->v, 0, n * words * sizeof *node->v);
-    memset(message, 0, n * words * sizeof *message);
-    for (size_t k = 0; k < n; k++) {
-        const uint64_t *l = left->v + k * words_of(left->len), *r = right->v + k * words_of(right->len);
+    uint64_t message[2 * MAX_WORDS]; /* 4 x width words a tile */
+    memset(node->v + item * words, 0, items * words * sizeof *node->v);
+    memset(message, 0, items * words * sizeof *message);
+    for (size_t k = 0; k < items; k++) {
+        const uint64_t *l = m->left->v + (item + k) * words_of(m->left->len);
+        const uint64_t *r = m->right->v + (item + k) * words_of(m->right->len);
+        uint64_t *v = node->v + (item + k) * words;
         for (size_t i = 0; i < rows; i++)
             for (size_t h = 0; h < width / piece; h++) {
                 const uint64_t kept = pad0[k * rows + i].w[h] & low, other = pad1[k * rows + i].w[h] & low;
                 const uint64_t mine = piece_get(r, h * WORD, piece), on = -piece_get(l, i, 1);
-                piece_xor(node->v + k * words, i * width + h * WORD, (on & mine) ^ kept);
+                piece_xor(v, i * width + h * WORD, (on & mine) ^ kept);
                 piece_xor(message + k * words, i * width + h * WORD, kept ^ other ^ mine);
+            }
+    }
+    pack(m->message, message, item, items, node->len);
+}
+
+/* Receiver's half: out += pad + choice * message. */
+static void node_receive(void *arg, size_t first, size_t n, const struct ss_block *pad, const struct ss_block *none)
+{
+    (void)none;
+    const struct making *m = arg;
+    const struct node *node = m->node;
+    const size_t rows = (size_t)1 << m->left->len, width = (size_t)1 << m->right->len;
+    const size_t piece = width < WORD ? width : WORD, words = words_of(node->len), item = first / rows;
+    const uint64_t low = UINT64_MAX >> (WORD - piece);
+    uint64_t message[MAX_WORDS] = {0};
+    for (size_t k = 0; k < n / rows; k++) {
+        const uint64_t *l = m->left->v + (item + k) * words_of(m->left->len);
+        uint64_t *v = node->v + (item + k) * words;
+        unpack(message, m->message, item + k, node->len);
+        for (size_t i = 0; i < rows; i++)
+            for (size_t h = 0; h < width / piece; h++) {
+                const size_t bit = i * width + h * WORD;
+                const uint64_t on = -piece_get(l, i, 1), theirs = piece_get(message, bit, piece);
+                piece_xor(v, bit, (pad[k * rows + i].w[h] & low) ^ (on & theirs));
             }
     }
 }
 
-/* Receiver's half: out += pad + choice * message. */
-static void node_receive(const struct plan *p, const struct node *node, size_t n, const struct ss_block *pad,
-                         const uint64_t *message)
+/* choice (n, rows): the bits of a node's vectors. */
+static void choices(uint8_t *choice, const struct node *node, size_t n, int threads)
 {
-    const struct node *left = &p->node[node->left];
-    const size_t rows = (size_t)1 << left->len, width = (size_t)1 << (node->len - left->len);
-    const size_t piece = width < WORD ? width : WORD, words = words_of(node->len);
-    const uint64_t low = UINT64_MAX >> (WORD - piece);
+    const size_t rows = (size_t)1 << node->len, words = words_of(node->len);
+#pragma omp parallel for num_threads(threads) if (n * rows > PARALLEL_MIN)
     for (size_t k = 0; k < n; k++)
         for (size_t i = 0; i < rows; i++)
-            for (size_t h = 0; h < width / piece; h++) {
-                const size_t bit = i * width + h * WORD;
-                const uint64_t on = -piece_get(left->v + k * words_of(left->len), i, 1);
-                const uint64_t theirs = piece_get(message + k * words, bit, piece);
-                piece_xor(node->v + k * words, bit, (pad[k * rows + i].w[h] & low) ^ (on & theirs));
-            }
+            choice[k * rows + i] = (uint8_t)piece_get(node->v + k * words, i, 1);
 }
 
-struct room {
-    struct ss_ot_batch *send, *recv;
-    struct ss_block *pad;   /* sender's two, receiver's one: (3, ots) */
-    uint8_t *choice, *wire; /* (ots); two messages */
-    uint64_t *message;
-};
-
 static enum ss_err multiply_height(struct ss_ctx *c, struct ss_ot *ot, const struct plan *p, unsigned height, size_t n,
-                                   struct room *m)
+                                   uint8_t *choice, uint8_t *wire)
 {
-    size_t ots, bytes, first = 0, at = 0;
+    struct making made[MAX_NODES];
+    size_t ots, bytes, first = 0, at = 0, count = 0;
     height_size(p, height, n, &ots, &bytes);
     for (int i = 0; i < p->count; i++)
         if (p->node[i].height == height) {
-            const struct node *left = &p->node[p->node[i].left];
-            const size_t rows = (size_t)1 << left->len;
-            for (size_t k = 0; k < n * rows; k++)
-                m->choice[first + k] = (uint8_t)piece_get(left->v + k / rows * words_of(left->len), k % rows, 1);
-            first += n * rows;
+            const struct node *node = &p->node[i], *left = &p->node[node->left];
+            made[count++] = (struct making){node, left, &p->node[node->right], wire + at};
+            choices(choice + first, left, n, ot->threads);
+            first += n << left->len;
+            at += wire_bytes(n, node->len);
         }
-    SS_TRY(ss_ot_extend(c, ot, m->send, ots, m->recv, m->choice, ots));
-    SS_TRY(ss_ot_pads_send(ot, m->send, m->pad, m->pad + ots, 1));
-    SS_TRY(ss_ot_pads_recv(ot, m->recv, m->pad + 2 * ots, 1));
-    first = 0;
-    for (int i = 0; i < p->count; i++)
-        if (p->node[i].height == height) {
-            node_send(p, &p->node[i], n, m->pad + first, m->pad + ots + first, m->message);
-            pack(m->wire + at, m->message, n, p->node[i].len);
-            at += wire_bytes(n, p->node[i].len);
-            first += n << p->node[p->node[i].left].len;
-        }
-    SS_TRY(ss_hostwire_swap(c, &ot->wire, "otuv", m->wire, bytes, m->wire + bytes, bytes));
-    first = at = 0;
-    for (int i = 0; i < p->count; i++)
-        if (p->node[i].height == height) {
-            unpack(m->message, m->wire + bytes + at, n, p->node[i].len);
-            node_receive(p, &p->node[i], n, m->pad + 2 * ots + first, m->message);
-            at += wire_bytes(n, p->node[i].len);
-            first += n << p->node[p->node[i].left].len;
-        }
+    SS_TRY(ss_ot_extend(c, ot, &ot->sent, ots, &ot->received, choice, ots));
+    for (size_t i = 0; i < count; i++)
+        SS_TRY(ss_ot_hash_send(ot, &ot->sent, n << made[i].left->len, 1, node_send, &made[i]));
+    SS_TRY(ss_hostwire_swap(c, &ot->wire, "otuv", wire, bytes, wire + bytes, bytes));
+    for (size_t i = 0; i < count; i++) {
+        made[i].message += bytes;
+        SS_TRY(ss_ot_hash_recv(ot, &ot->received, n << made[i].left->len, 1, node_receive, &made[i]));
+    }
     return SS_OK;
 }
 
@@ -174,11 +180,9 @@ enum ss_err ss_unitvec(struct ss_ctx *c, struct ss_ot *ot, uint64_t *vectors, co
                        unsigned n_bits)
 {
     SS_REQUIRE(n_bits >= 1 && n_bits <= SS_UNITVEC_MAX_BITS && n > 0);
-    enum ss_err err = SS_OK;
     struct plan p = {.count = 0};
-    struct ss_ot_batch send = {0}, recv = {0};
-    struct room m = {.send = &send, .recv = &recv};
-    size_t ots = 1, bytes = 1, words = 0;
+    size_t ots = 0, bytes = 0, words = 0;
+    void *choice, *wire, *inner;
     plan_add(&p, 0, n_bits);
     for (unsigned h = 1; h <= p.node[0].height; h++) {
         size_t o, b;
@@ -188,13 +192,10 @@ enum ss_err ss_unitvec(struct ss_ctx *c, struct ss_ot *ot, uint64_t *vectors, co
     }
     for (int i = 1; i < p.count; i++)
         words += n * words_of(p.node[i].len);
-    uint64_t *inner = calloc(words + 1, sizeof *inner), *next = inner;
-    m.pad = malloc(3 * ots * sizeof *m.pad);
-    m.wire = malloc(2 * bytes + ots);
-    m.message = malloc(n * words_of(n_bits) * sizeof *m.message);
-    if (!inner || !m.pad || !m.wire || !m.message)
-        SS_FAIL_OUT(SS_ENV, "out of memory for %zu unit vectors of 2^%u by OT", n, n_bits);
-    m.choice = m.wire + 2 * bytes;
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_VECTORS, words * sizeof(uint64_t), &inner));
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_CHOICE, ots, &choice));
+    SS_TRY(ss_ot_room(c, ot, SS_OT_ROOM_MESSAGE, 2 * bytes, &wire));
+    uint64_t *next = inner;
     for (int i = 0; i < p.count; i++) {
         p.node[i].v = i ? next : vectors;
         next += i ? n * words_of(p.node[i].len) : 0;
@@ -203,21 +204,8 @@ enum ss_err ss_unitvec(struct ss_ctx *c, struct ss_ot *ot, uint64_t *vectors, co
                 p.node[i].v[k] = (uint64_t)(r[k * stride + p.node[i].low] & 1) * 3 ^ (c->role == SS_P0);
     }
     for (unsigned h = 1; h <= p.node[0].height; h++)
-        SS_TRY_OUT(multiply_height(c, ot, &p, h, n, &m));
-out:
-    ss_ot_batch_free(&send);
-    ss_ot_batch_free(&recv);
-    if (inner)
-        sodium_memzero(inner, words * sizeof *inner);
-    if (m.pad)
-        sodium_memzero(m.pad, 3 * ots * sizeof *m.pad);
-    if (m.wire)
-        sodium_memzero(m.wire, 2 * bytes + ots);
-    free(inner);
-    free(m.pad);
-    free(m.wire);
-    free(m.message);
-    return err;
+        SS_TRY(multiply_height(c, ot, &p, h, n, choice, wire));
+    return SS_OK;
 }
 
 void ss_unitvec_cost(struct ss_counters *e, size_t n, unsigned n_bits)

@@ -13,7 +13,7 @@
 enum { SS_UNITVEC_MAX_BITS = 14 };
 
 /* vectors (n, max(1, 2^n_bits / 64)) words, bit i of the vector at word i / 64, i % 64. r: one byte 0 or 1 for each bit, that
-   of weight 2^j of item k at r[k * stride + j]. Host memory; about 64 bytes an OT are held while it runs. */
+   of weight 2^j of item k at r[k * stride + j]. Host memory; about 64 bytes an OT are held. */
 SS_CHECKED enum ss_err ss_unitvec(struct ss_ctx *c, struct ss_ot *ot, uint64_t *vectors, const uint8_t *r, size_t stride,
                                   size_t n, unsigned n_bits);
 void ss_unitvec_cost(struct ss_counters *e, size_t n, unsigned n_bits);

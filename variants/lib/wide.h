@@ -2,8 +2,8 @@
    by flags. Windows overlap where both are accurate, so that the noise of an index does no harm.
 
    Window j looks up x >> s_j, s_j = s_0 + 7 j (the last at most 51), and is used where its index is at least 30: a segment is
-   then narrow against x: relative error, with the noise of an index, 5e-4 for 1/sqrt(x) and 1.1e-3 for 1/x, 1e-3
-   where the result has 15 bits (ss_wide_error; table T5.1 of experiments/ot-resolution.ini). Flag j is 1 where x lies below
+   then narrow against x: relative error, with the noise of an index, 5e-4 for 1/sqrt(x) and 1.1e-3 for 1/x, up to 1.3e-3
+   where the result has 14 bits (ss_wide_error; table T5.1 of experiments/ot-resolution.ini). Flag j is 1 where x lies below
    window j. */
 #ifndef SS_WIDE_H
 #define SS_WIDE_H

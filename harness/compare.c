@@ -1,0 +1,187 @@
+/* compare.c — see compare.h. */
+#include "harness/compare.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/store.h"
+#include "harness/sweep.h"
+
+enum column { MODEL, VARIANT, TOKENS, BACKEND, METRIC, TIME_A, TIME_B, RATIO, LOW, HIGH, VERDICT, N_A, N_B, BASIS, ID };
+
+void ss_set_free(struct ss_set *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        ss_result_free(&s->cells[i]);
+    free(s->cells);
+    *s = (struct ss_set){0};
+}
+
+enum ss_err ss_set_open(struct ss_set *s, const char *name, const struct ss_filter *f)
+{
+    *s = (struct ss_set){.name = name};
+    SS_TRY(ss_store_read_all(&s->cells, &s->n, name));
+    size_t kept = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (ss_filter_match(f, &s->cells[i].cell))
+            s->cells[kept++] = s->cells[i];
+        else
+            ss_result_free(&s->cells[i]);
+    }
+    s->n = kept;
+    if (kept == 0)
+        SS_FAIL(SS_RESULTS, "%s: no cells here (that match -E); give a results folder, a merged file or a cell's .h5", name);
+    return SS_OK;
+}
+
+static const struct ss_result *find(const struct ss_set *s, const char *id)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->cells[i].cell.id, id) == 0)
+            return &s->cells[i];
+    return NULL;
+}
+
+static void add_label(struct ss_text *out, const struct ss_result *r, const char *more)
+{
+    char label[160];
+    ss_cell_label(label, sizeof label, &r->cell);
+    ss_text_add(out, "%s (%s)%s\n", label, r->cell.id, more);
+}
+
+static void head(struct ss_table *t)
+{
+    ss_table_column(t, "model", "model", false);
+    ss_table_column(t, "variant", "variant", false);
+    ss_table_column(t, "tokens", "tokens", true);
+    ss_table_column(t, "backend", "backend", false);
+    ss_table_column(t, "metric", "metric", false);
+    ss_table_column(t, "a_ms", "A, median (ms)", true);
+    ss_table_column(t, "b_ms", "B, median (ms)", true);
+    ss_table_column(t, "ratio", "B/A", true);
+    ss_table_column(t, "ratio_low", "95% from", true);
+    ss_table_column(t, "ratio_high", "to", true);
+    ss_table_column(t, "verdict", "B is", false);
+    ss_table_column(t, "n_a", "n of A", true);
+    ss_table_column(t, "n_b", "n of B", true);
+    ss_table_column(t, "basis", "samples", false);
+    ss_table_column(t, "id", "cell", false);
+}
+
+static void set_real(struct ss_table *t, size_t column, double value, int decimals)
+{
+    char exact[40], human[40];
+    snprintf(exact, sizeof exact, "%.9g", value);
+    if (decimals)
+        snprintf(human, sizeof human, "%.*f", decimals, value);
+    else
+        ss_print_real(human, sizeof human, value);
+    ss_table_set(t, column, exact, human);
+}
+
+static void set_count(struct ss_table *t, size_t column, size_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%zu", value);
+    ss_table_set(t, column, text, NULL);
+}
+
+static void set_median(struct ss_table *t, size_t column, const struct ss_result *r, size_t offset)
+{
+    struct ss_samples s;
+    struct ss_estimate e;
+    ss_samples_of(&s, r, offset);
+    if (s.n > 0) {
+        ss_median_estimate(&e, s.x, s.n);
+        set_real(t, column, e.value, 0);
+    }
+    ss_samples_free(&s);
+}
+
+static enum ss_err compare_time(struct ss_comparison *c, const struct ss_result *a, const struct ss_result *b,
+                                const char *metric, double slower_by)
+{
+    struct ss_table *t = &c->table;
+    struct ss_ratio r;
+    size_t offset = 0;
+    SS_REQUIRE(ss_metric_offset(&offset, metric));
+    SS_TRY(ss_samples_ratio(&r, a, b, offset));
+    c->count[r.order]++;
+    if (r.order == SS_ORDER_SLOWER && r.ratio.value > 1 + slower_by) {
+        c->slower++;
+        c->worst = r.ratio.value > c->worst ? r.ratio.value : c->worst;
+    }
+    bool allows = r.order == SS_ORDER_TOO_FEW || r.ratio.high > 1 + slower_by;
+    c->hidden += r.order != SS_ORDER_SLOWER && r.order != SS_ORDER_NO_TIME && allows;
+    ss_table_row(t);
+    ss_table_set(t, MODEL, a->cell.model, NULL);
+    ss_table_set(t, VARIANT, a->cell.variant, NULL);
+    set_count(t, TOKENS, a->cell.tokens);
+    ss_table_set(t, BACKEND, a->cell.backend, NULL);
+    ss_table_set(t, METRIC, metric, NULL);
+    set_median(t, TIME_A, a, offset);
+    set_median(t, TIME_B, b, offset);
+    if (r.order != SS_ORDER_NO_TIME)
+        set_real(t, RATIO, r.ratio.value, 4);
+    if (r.ratio.has_interval) {
+        set_real(t, LOW, r.ratio.low, 4);
+        set_real(t, HIGH, r.ratio.high, 4);
+    }
+    ss_table_set(t, VERDICT, ss_order_names[r.order], NULL);
+    set_count(t, N_A, r.n_a);
+    set_count(t, N_B, r.n_b);
+    ss_table_set(t, BASIS, r.by_process ? "fresh processes" : "repetitions", NULL);
+    ss_table_set(t, ID, a->cell.id, NULL);
+    return SS_OK;
+}
+
+static void compare_counters(struct ss_comparison *c, const struct ss_result *a, const struct ss_result *b)
+{
+    int at = ss_counters_differ(&a->counters, &b->counters);
+    if (at < 0)
+        return;
+    char label[160];
+    ss_cell_label(label, sizeof label, &a->cell);
+    if (c->n_differ++ == 0)
+        snprintf(c->differ, sizeof c->differ, "%s: %s is %" PRId64 " in A and %" PRId64 " in B", label,
+                 ss_counter_names[at].name, ss_counters_values(&a->counters)[at], ss_counters_values(&b->counters)[at]);
+}
+
+enum ss_err ss_compare_results(struct ss_comparison *c, const struct ss_set *a, const struct ss_set *b,
+                               const struct ss_text_list *metrics, double slower_by)
+{
+    *c = (struct ss_comparison){0};
+    head(&c->table);
+    for (size_t i = 0; i < b->n; i++)
+        if (!find(a, b->cells[i].cell.id))
+            add_label(&c->only_b, &b->cells[i], "");
+    for (size_t i = 0; i < a->n; i++) {
+        const struct ss_result *x = &a->cells[i], *y = find(b, x->cell.id);
+        if (!y) {
+            add_label(&c->only_a, x, "");
+            continue;
+        }
+        c->pairs++;
+        if (x->status != SS_MEASURED || y->status != SS_MEASURED) {
+            char states[64];
+            snprintf(states, sizeof states, ": %s in A, %s in B", ss_status_names[x->status], ss_status_names[y->status]);
+            add_label(&c->failed, x, states);
+            continue;
+        }
+        compare_counters(c, x, y);
+        for (size_t m = 0; m < metrics->n && !x->cell.reference; m++)
+            SS_TRY(compare_time(c, x, y, metrics->v[m], slower_by));
+    }
+    return SS_OK;
+}
+
+void ss_comparison_free(struct ss_comparison *c)
+{
+    ss_table_free(&c->table);
+    ss_text_free(&c->only_a);
+    ss_text_free(&c->only_b);
+    ss_text_free(&c->failed);
+    *c = (struct ss_comparison){0};
+}

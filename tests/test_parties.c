@@ -1,0 +1,206 @@
+/* test_parties.c — a run as processes: the same logits and counters as in one process, keys, mismatches, lost peers. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/philox.h"
+#include "harness/session.h"
+#include "tests/roles.h"
+
+enum { TOKENS = 9, PASSES = 2 };
+
+struct key {
+    char path[64], hex[2 * SS_KEY_DIGEST + 1];
+    uint8_t digest[SS_KEY_DIGEST];
+};
+
+static void make_key(struct key *k)
+{
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    uint8_t *der = NULL;
+    const int n = i2d_PUBKEY(key, &der);
+    strcpy(k->path, "/tmp/shardscale-key-XXXXXX");
+    const int fd = mkstemp(k->path);
+    FILE *f = fdopen(fd, "w");
+    cr_assert(n > 0 && f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
+    fclose(f);
+    cr_assert_eq(EVP_Digest(der, (size_t)n, k->digest, NULL, EVP_sha256(), NULL), 1);
+    for (int i = 0; i < SS_KEY_DIGEST; i++)
+        snprintf(k->hex + 2 * i, 3, "%02x", k->digest[i]);
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
+}
+
+/* ---- sessions in forked processes, with a key of the tests */
+static const uint8_t fixed_key[16] = "a key for tests";
+struct run {
+    char address[2][32]; /* of the listening party, of the dealer */
+    struct key key[SS_N_ROLES];
+    bool tls;
+    struct ss_peers peers[SS_N_ROLES];
+    struct ss_model model;
+    struct ss_session_config config;
+};
+
+static void run_open(struct run *r, const char *variant, bool tls)
+{
+    char path[1200];
+    memset(r, 0, sizeof *r);
+    ss_set_quiet(1);
+    r->tls = tls;
+    for (int i = 0; i < 2; i++)
+        snprintf(r->address[i], sizeof r->address[i], "127.0.0.1:%d", free_port());
+    for (int role = 0; tls && role < SS_N_ROLES; role++)
+        make_key(&r->key[role]);
+    for (int role = 0; role < SS_N_ROLES; role++) {
+        struct ss_peers *p = &r->peers[role];
+        *p = (struct ss_peers){.role = role, .timeout_s = 60};
+        p->listen = role == SS_P0 ? r->address[0] : role == SS_DEALER ? r->address[1] : NULL;
+        p->connect = role == SS_P1 ? r->address[0] : NULL;
+        p->dealer = role == SS_DEALER ? NULL : r->address[1];
+        p->tls_key = tls ? r->key[role].path : NULL;
+        for (int peer = 0; tls && peer < SS_N_ROLES; peer++)
+            if (peer != role) {
+                p->pinned[peer] = true;
+                memcpy(p->pin[peer], r->key[peer].digest, SS_KEY_DIGEST);
+            }
+    }
+    snprintf(path, sizeof path, "%s/tests/data/qwen2-tiny-a", ss_home());
+    cr_assert_eq(ss_model_from_dir(&r->model, path), SS_OK);
+    r->config = (struct ss_session_config){.model = &r->model,
+                                           .variant = ss_variant_find(variant),
+                                           .backend = "cpu",
+                                           .placement = "one",
+                                           .seed = 7,
+                                           .threads = 1,
+                                           .weight_budget_bytes = SIZE_MAX,
+                                           .fixed_key = fixed_key};
+    cr_assert_eq(ss_options_parse(r->config.variant, "", r->config.option), SS_OK);
+}
+
+static void run_close(struct run *r)
+{
+    for (int role = 0; r->tls && role < SS_N_ROLES; role++)
+        unlink(r->key[role].path);
+}
+
+/* The process of P1 or of the dealer, which knows neither ids nor their number. */
+static pid_t fork_role(const struct run *r, int role)
+{
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid > 0)
+        return pid;
+    struct ss_session_config g = r->config;
+    struct ss_session *s;
+    bool more = true;
+    g.peers = &r->peers[role];
+    enum ss_err err = ss_session_open(&s, &g);
+    while (err == SS_OK && more)
+        err = ss_session_serve(s, &more, NULL);
+    if (s)
+        ss_session_close(s);
+    _exit((int)err);
+}
+
+static void run_p0(struct ss_session_config *g, const int32_t *ids, float *logits, struct ss_counters c[PASSES],
+                   int64_t wire[SS_N_DIRS])
+{
+    struct ss_session *s;
+    g->max_tokens = TOKENS;
+    g->all_logits = true;
+    cr_assert_eq(ss_session_open(&s, g), SS_OK, "%s", ss_last_error());
+    for (int pass = 0; pass < PASSES; pass++) {
+        struct ss_pass times;
+        cr_assert_eq(
+            ss_session_pass(s, ids, TOKENS - 2 * (size_t)pass, logits + (size_t)pass * TOKENS * g->model->shape.vocab, &times),
+            SS_OK, "%s", ss_last_error());
+        cr_assert_gt(times.online_ns, 0);
+        c[pass] = *ss_session_counters(s);
+    }
+    const struct ss_wire *w = ss_session_wire(s);
+    memset(wire, 0, SS_N_DIRS * sizeof *wire);
+    for (size_t i = 0; i < w->layers * SS_N_OPS * SS_N_DIRS; i++)
+        wire[i % SS_N_DIRS] += w->bytes[i];
+    cr_assert_eq(ss_session_finish(s), SS_OK, "%s", ss_last_error());
+    ss_session_close(s);
+}
+
+struct how {
+    char variant[16];
+    bool tls;
+};
+
+ParameterizedTestParameters(parties, processes_give_the_same_logits_and_counters_as_threads)
+{
+    static struct how hows[] = {{"v2", false}, {"v3", false}, {"v3", true}, {"v3-ot", false}, {"v3-ot", true}};
+    return cr_make_param_array(struct how, hows, sizeof hows / sizeof hows[0]);
+}
+
+ParameterizedTest(struct how *how, parties, processes_give_the_same_logits_and_counters_as_threads, .timeout = 120)
+{
+    struct run r;
+    int32_t ids[TOKENS];
+    struct ss_counters apart[PASSES], together[PASSES];
+    int64_t wire_apart[SS_N_DIRS], wire_together[SS_N_DIRS];
+    int status;
+    run_open(&r, how->variant, how->tls);
+    ss_synth_ids(ids, TOKENS, r.model.shape.vocab, 3);
+    const size_t bytes = PASSES * TOKENS * r.model.shape.vocab * sizeof(float);
+    float *a = calloc(1, bytes), *b = calloc(1, bytes);
+    pid_t p1 = fork_role(&r, SS_P1), dealer = fork_role(&r, SS_DEALER);
+    struct ss_session_config g = r.config;
+    g.peers = &r.peers[SS_P0];
+    run_p0(&g, ids, a, apart, wire_apart);
+    cr_assert(waitpid(p1, &status, 0) == p1 && status == 0, "P1 ended with %#x", status);
+    cr_assert(waitpid(dealer, &status, 0) == dealer && status == 0, "the dealer ended with %#x", status);
+    g = r.config;
+    run_p0(&g, ids, b, together, wire_together);
+    cr_assert_arr_eq(a, b, bytes, "%s: other logits than in one process", how->variant);
+    for (int pass = 0; pass < PASSES; pass++) {
+        int differ = ss_counters_differ(&apart[pass], &together[pass]);
+        cr_assert_eq(differ, -1, "pass %d: %s", pass, differ < 0 ? "" : ss_counter_names[differ].name);
+    }
+    cr_assert_arr_eq(wire_apart, wire_together, sizeof wire_apart);
+    cr_assert_gt(wire_apart[SS_P1_P0], 0);
+    cr_assert_gt(wire_apart[SS_D_P1], 0);
+    free(a);
+    free(b);
+    run_close(&r);
+}
+
+/* A key that is pinned for another role, then one that is not pinned at all: P0 refuses both, and nobody has a run. */
+Test(parties, a_peer_with_a_wrong_key_is_refused, .timeout = 120)
+{
+    static const char *const says[] = {"another key than --tls-peer gives", "no --tls-peer names"};
+    ss_set_error_silent(1);
+    for (int i = 0; i < 2; i++) {
+        struct run r;
+        struct ss_stream stream[SS_N_ROLES];
+        pid_t child[SS_N_ROLES] = {0};
+        int status;
+        run_open(&r, "v3", true);
+        for (int role = 0; role < SS_N_ROLES; role++)
+            r.peers[role].timeout_s = 4;
+        for (int role = SS_P1; role < SS_N_ROLES; role++)
+            if ((child[role] = fork()) == 0)
+                _exit((int)ss_peers_meet(&r.peers[role], true, stream));
+        struct ss_peers *p = &r.peers[SS_P0];
+        if (i == 0)
+            memcpy(p->pin[SS_P1], r.key[SS_DEALER].digest, SS_KEY_DIGEST);
+        memcpy(p->pin[SS_DEALER], r.key[i == 0 ? SS_P1 : SS_P0].digest, SS_KEY_DIGEST);
+        cr_expect_eq(ss_peers_meet(p, true, stream), SS_ENV);
+        cr_expect(strstr(ss_last_error(), says[i]), "%s", ss_last_error());
+        cr_expect(waitpid(child[SS_P1], &status, 0) == child[SS_P1] && WIFEXITED(status) && WEXITSTATUS(status) == SS_ENV,
+                  "P1 found a party 0: %#x", status);
+        cr_expect_eq(waitpid(child[SS_DEALER], &status, 0), child[SS_DEALER]);
+        run_close(&r);
+    }
+}
