@@ -22,13 +22,11 @@ static void set_count(struct ss_value *v, int64_t value)
     v->count = value;
     v->real = (double)value;
 }
-
 static void set_real(struct ss_value *v, double value)
 {
     v->present = isfinite(value);
     v->real = value;
 }
-
 static void set_text(struct ss_value *v, const char *text)
 {
     v->present = text && *text;
@@ -156,6 +154,7 @@ SEED(seed_net_per_token, 2 * s->d_model * 4)
 SEED(seed_kv_bytes, 2 * SS_SEED_KV_TOKENS * s->n_kv * s->d_head * 4 * s->n_layers)
 SEED(seed_table_bytes, SS_SEED_TABLE_BYTES)
 SEED(seed_cc_buffer_bytes, 44 * s->d_model * r->cell.tokens / 10)
+SEED(seed_error, 3 * s->n_layers)
 #undef SEED
 
 /* ---- the enclave, as the cell's process found it; a cell without these entries is older than the first variant that has one
@@ -209,6 +208,7 @@ COUNTED(bytes_offline, bytes_of(c, SS_OFFLINE, SS_P0_P1, SS_P1_P0))
 COUNTED(bytes_online, bytes_of(c, SS_ONLINE, SS_P0_P1, SS_P1_P0))
 COUNTED(bytes_output, bytes_of(c, SS_OUTPUT, SS_P0_P1, SS_P1_P0))
 COUNTED(bytes_dealer, bytes_of(c, SS_OFFLINE, SS_D_P0, SS_D_P1))
+COUNTED(triples_ew, c->triples_elem + c->triples_square)
 COUNTED(peak_total, peak_sum(r))
 COUNTED(peak_overhead, peak_sum(r) - r->peak[SS_TAG_weights])
 COUNTED(reps, (int64_t)r->reps)
@@ -344,6 +344,7 @@ static const struct {
     C(bytes_output, "bytes, output opening", "B", COUNT, COUNTED),
     C(copy_bytes, "bytes of one copy", "B", COUNT, COUNTED),
     C(bytes_dealer, "bytes from the dealer", "B", COUNT, COUNTED),
+    C(triples_ew, "element-wise triples and squares", "triples", COUNT, COUNTED),
     C(peak_total, "peak memory, all tags", "B", COUNT, COUNTED),
     C(peak_overhead, "peak memory without weights", "B", COUNT, COUNTED),
     C(reps, "repetitions", "", COUNT, TIMED),
@@ -374,6 +375,7 @@ static const struct {
     C(seed_kv_bytes, "seed formula: KV cache, 2,048 tokens (4 B word)", "B", COUNT, FORMULA),
     C(seed_table_bytes, "seed formula: tables", "B", COUNT, FORMULA),
     C(seed_cc_buffer_bytes, "seed formula: encryption buffers (1.1 x 4 B word)", "B", COUNT, FORMULA),
+    C(seed_error, "seed formula: error, 3 steps a layer of 1 %", "%", COUNT, FORMULA),
 #undef C
 };
 enum {

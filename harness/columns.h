@@ -44,7 +44,7 @@ size_t ss_column_names(const char **names, size_t cap);
 
 /* ---- for columns.c (columns_cell.c): option_KEY; error_FUNCTION, outside_FUNCTION and out_of_range (harness/functions.h);
    bytes and times a function evaluation */
-enum { SS_MAX_OPTION_COLUMNS = 32, SS_N_FUNCTION_COLUMNS = 2 * SS_N_FUNCTIONS + 1, SS_N_RATIO_COLUMNS = 6 };
+enum { SS_MAX_OPTION_COLUMNS = 32, SS_N_FUNCTION_COLUMNS = 2 * SS_N_FUNCTIONS + 1, SS_N_RATIO_COLUMNS = 10 };
 size_t ss_option_columns(void); /* how many */
 void ss_option_describe(struct ss_column *c, size_t index);
 void ss_option_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);

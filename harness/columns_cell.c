@@ -125,6 +125,10 @@ static const struct {
     {"online_b_per_func", "online bytes per function evaluation", "B", {"bytes_online"}, "func_total", 1},
     {"offline_ns_per_func", "offline time per function evaluation", "ns", {"offline_ms"}, "func_total", 1e6},
     {"online_ns_per_func", "online time per function evaluation", "ns", {"online_ms"}, "func_total", 1e6},
+    {"triple_b", "offline bytes per element-wise triple", "B", {"bytes_offline", "bytes_dealer"}, "triples_ew", 1},
+    {"triple_b_dealer", "offline bytes per element-wise triple, from the dealer", "B", {"bytes_dealer"}, "triples_ew", 1},
+    {"triple_b_between", "offline bytes per element-wise triple, between the parties", "B", {"bytes_offline"}, "triples_ew", 1},
+    {"triple_ns", "offline time per element-wise triple", "ns", {"offline_ms"}, "triples_ew", 1e6},
 };
 
 void ss_ratio_describe(struct ss_column *c, size_t index)

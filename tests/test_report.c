@@ -206,7 +206,7 @@ Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini =
     char path[512];
     ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
     cr_assert_eq(unlink(path), 0);
-    cr_assert_eq(report(NULL, NULL), SS_CELLS);
+    cr_assert_eq(report(NULL, NULL), SS_CELLS, "%s", ss_last_error());
     cr_assert_not_null(strstr(ss_last_error(), "1 cells"), "%s", ss_last_error());
     struct ss_text csv = {0};
     read_text(&csv, "tables/lookups-T2.5.csv");

@@ -7,8 +7,8 @@ const struct ss_variant ss_variant_v3_mpc = {
     .name = "v3-mpc",
     .claim = "neither party learns anything about the input or any hidden state (semi-honest); P0 alone learns the logits",
     .reveals = "nothing beyond shapes and the number of tokens",
-    .trust = "P0 and P1 do not collude; the dealer, which deals truncation, comparisons, matrix and (source=dealer) "
-             "elementwise triples, colludes with neither",
+    .trust = "P0 and P1 do not collude; the dealer, which deals truncation, comparisons, matrix and row triples and "
+             "(source=dealer) elementwise ones, colludes with neither",
     .options = ss_mpc_options,
     .parties = 2,
     .dealer = true,
@@ -26,5 +26,6 @@ const struct ss_variant ss_variant_v3_mpc = {
     .attention = ss_hidden_attention,
     .swiglu = ss_hidden_swiglu,
     .reveal = ss_sharing_reveal,
+    .functions = ss_mpc_functions,
     .cost = ss_mpc_cost,
 };

@@ -30,6 +30,10 @@ out:
 enum ss_err ss_hidden_open(struct ss_ctx *c, struct ss_hidden *v, const struct ss_hidden_plan *p)
 {
     const struct ss_shape *s = c->shape;
+    const size_t most = (size_t)1 << SS_CORR_MAX_LEVELS;
+    if (c->max_tokens > most)
+        SS_FAIL(SS_USAGE, "%zu positions: the maximum of a row in %s covers %zu; use fewer tokens", c->max_tokens,
+                c->variant->name, most);
     v->plan = p;
     c->frac_bits = p->f;
     SS_TRY(ss_supply_open(c, &v->supply, p->source, p->ot_triples));

@@ -19,20 +19,20 @@ const struct ss_option ss_mpc_options[] = {
 const struct ss_compare_shape ss_mpc_sign = {.bits = 64, .thresholds = 1, .product = true};
 const struct ss_compare_shape ss_mpc_pieces = {.bits = 64, .thresholds = 3, .product = true};
 
-static double inverse(double y, const void *arg)
+double ss_mpc_inverse(double y, const void *arg)
 {
     (void)arg;
     return 1 / y;
 }
 
-static double inverse_root(double y, const void *arg)
+double ss_mpc_inverse_root(double y, const void *arg)
 {
     (void)arg;
     return 1 / sqrt(y);
 }
 
 /* The sum of squares lies at 2f bits: 1 / sqrt(x / (2^(2f) d)) = (1 / sqrt(y)) sqrt(d) 2^f 2^(last - e) / 2^(last + 1). */
-static double rsqrt_factor(unsigned e, const void *arg)
+double ss_mpc_rsqrt_factor(unsigned e, const void *arg)
 {
     const struct ss_hidden_plan *p = arg;
     const int bits = (int)p->f - (int)e - 1 + SS_MPC_RSQRT_SCALE - RSQRT_VALUE_BITS;
@@ -40,7 +40,7 @@ static double rsqrt_factor(unsigned e, const void *arg)
 }
 
 /* 1 / x = (1 / y) 2^(last - e) / 2^(last + 1) at exp_bits: f(y) W has recip_bits. */
-static double recip_factor(unsigned e, const void *arg)
+double ss_mpc_recip_factor(unsigned e, const void *arg)
 {
     const unsigned *last = arg;
     return ldexp(1, (int)(*last - e));
@@ -50,10 +50,11 @@ void ss_mpc_recip_plan(struct ss_octaves *o, const struct ss_hidden_plan *p, siz
 {
     const unsigned octaves = 1 + (unsigned)ceil(log2((double)positions + 1)), first = p->exp_bits - 1; /* from 1/2 */
     const unsigned last = first + (octaves < 2 ? 2 : octaves) - 1;
-    ss_octaves_plan(o, 1, first, last, RECIP_DEGREE, p->recip_bits - (last + 1 - p->exp_bits), inverse, recip_factor, &last);
+    ss_octaves_plan(o, 1, first, last, RECIP_DEGREE, p->recip_bits - (last + 1 - p->exp_bits), ss_mpc_inverse,
+                    ss_mpc_recip_factor, &last);
 }
 
-static double silu(double x, const void *arg)
+double ss_mpc_silu(double x, const void *arg)
 {
     (void)arg;
     return x / (1 + exp(-x));
@@ -64,6 +65,11 @@ static double complement(double x, const void *arg)
 {
     (void)arg;
     return 1 / (1 + exp(x));
+}
+
+double ss_mpc_silu_part(double x, const void *arg)
+{
+    return -x * complement(x, arg);
 }
 
 void ss_mpc_plan(struct ss_mpc_plan *p, const struct ss_shape *shape, const int64_t *option)
@@ -78,8 +84,9 @@ void ss_mpc_plan(struct ss_mpc_plan *p, const struct ss_shape *shape, const int6
                                     .recip_bits = RECIP_BITS},
                               .degree = (unsigned)option[OPT_degree],
                               .pieces = option[OPT_pieces] == 0};
-    const unsigned first = (unsigned)floor((log2(shape->eps * (double)shape->d_model) + 2 * (double)f) / 2);
-    ss_octaves_plan(&p->rsqrt, 2, first, RSQRT_LAST, RSQRT_DEGREE, RSQRT_VALUE_BITS, inverse_root, rsqrt_factor, &p->h);
+    const double first = floor((log2(shape->eps * (double)shape->d_model) + 2 * (double)f) / 2);
+    ss_octaves_plan(&p->rsqrt, 2, (unsigned)fmax(first, 0), RSQRT_LAST, RSQRT_DEGREE, RSQRT_VALUE_BITS, ss_mpc_inverse_root,
+                    ss_mpc_rsqrt_factor, &p->h);
 }
 
 unsigned ss_mpc_silu_powers(const struct ss_mpc_plan *p)
@@ -96,7 +103,7 @@ void ss_mpc_silu_encode(uint64_t *coef, const struct ss_mpc_plan *p, unsigned po
         for (unsigned i = 1; i <= p->degree + 1; i++)
             c[i] *= -range;
     } else {
-        ss_poly_fit(c, p->degree, -range, range, 1 / range, silu, NULL);
+        ss_poly_fit(c, p->degree, -range, range, 1 / range, ss_mpc_silu, NULL);
     }
     ss_poly_encode(coef, c, 1, SS_MPC_SILU_BITS);
     ss_poly_encode(coef + 1, c + 1, ss_mpc_silu_powers(p), SS_MPC_SILU_BITS - power_bits);

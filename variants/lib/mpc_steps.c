@@ -6,6 +6,18 @@
 
 enum { POWER_BITS = 28, UNCLIPPED_POWER_BITS = 20 /* |x / 8| grows with its powers */ };
 
+/* 1 / sqrt(eps) fits its scale, and eps is not rounded away beside the squares. */
+static enum ss_err check_eps(const struct ss_ctx *c, unsigned f)
+{
+    const double least = ldexp(1, -SS_MPC_RSQRT_LEAST), fixed = ldexp(c->shape->eps * (double)c->shape->d_model, 2 * (int)f);
+    if (c->shape->eps < least || fixed < 16)
+        SS_FAIL(SS_USAGE,
+                "eps = %g with d_model = %zu is too small for v3-mpc at frac=%u: it takes eps >= %.2g and eps d_model >= %.2g; "
+                "use another variant or more frac bits",
+                c->shape->eps, c->shape->d_model, f, least, ldexp(16, -2 * (int)f));
+    return SS_OK;
+}
+
 enum ss_err ss_mpc_open(struct ss_ctx *c)
 {
     struct ss_mpc *v = calloc(1, sizeof *v);
@@ -15,6 +27,7 @@ enum ss_err ss_mpc_open(struct ss_ctx *c)
     if (!c->backend->carry_leaves || !c->backend->gemm_u64_scores)
         SS_FAIL(SS_SKIP, "v3-mpc's comparisons are not on %s yet; use --backend cpu", c->backend->name);
     ss_mpc_plan(&v->plan, c->shape, c->option);
+    SS_TRY(check_eps(c, v->plan.h.f));
     SS_TRY(ss_hidden_open(c, &v->h, &v->plan.h));
     SS_TRY(ss_buf_alloc(c, &v->gate_bits, c->shape->d_ff, SS_TAG_tables));
     return ss_buf_alloc(c, &v->up_scale, c->shape->d_ff * sizeof(uint64_t), SS_TAG_tables);
@@ -46,9 +59,12 @@ enum ss_err ss_mpc_layer(struct ss_ctx *c, const struct ss_layer *w)
     const unsigned x_bits = v->plan.h.f + SS_MPC_SILU_RANGE_BITS, room = x_bits + least - 1;
     const unsigned wanted = v->plan.pieces ? POWER_BITS : UNCLIPPED_POWER_BITS;
     if (v->plan.h.f + most > SS_MPC_SILU_BITS)
-        SS_FAIL(SS_USAGE, "the gate's weights in layer %zu are too small for %s: %u fractional bits, at most %u", c->layer,
-                c->variant->name, most, SS_MPC_SILU_BITS - v->plan.h.f);
+        SS_FAIL(SS_USAGE,
+                "the gate's weights in layer %zu are too small for %s: %u fractional bits, at most %u; use fewer frac bits",
+                c->layer, c->variant->name, most, SS_MPC_SILU_BITS - v->plan.h.f);
     v->h.bits.power = room < wanted ? room : wanted;
+    v->least_power = !v->least_power || v->h.bits.power < v->least_power ? v->h.bits.power : v->least_power;
+    v->least_silu = !v->least_silu || v->h.bits.silu < v->least_silu ? v->h.bits.silu : v->least_silu;
     v->h.bits.gate = (const uint8_t *)v->gate_bits.p;
     ss_mpc_silu_encode(v->silu_coef, &v->plan, v->h.bits.power);
     uint64_t *scale = malloc(d_ff * (sizeof *scale + 1));
@@ -103,7 +119,7 @@ enum ss_err ss_mpc_exp(struct ss_ctx *c, uint64_t *x, size_t n)
     const uint64_t one = (uint64_t)1 << (bits + SS_MPC_EXP_STEP), minus_one = -one;
     SS_TRY(ss_buf_grow(c, &v->h.work, 2 * n * sizeof(uint64_t), SS_TAG_shares));
     uint64_t *s = (uint64_t *)v->h.work.p, *far = s + n, *y = s;
-    SS_TRY(below(c, SS_CORR_exp + SS_MPC_COMPARE, -((uint64_t)14 << bits), s, far, x, n));
+    SS_TRY(below(c, SS_CORR_exp + SS_MPC_COMPARE, -((uint64_t)-SS_MPC_EXP_LEAST << bits), s, far, x, n));
     SS_TRY(b->ring_sub(c->dev, x, x, far, n));
     SS_TRY(b->ring_combine(c->dev, s, s, &minus_one, 1, c->role == SS_P0 ? one : 0, n));
     SS_TRY(b->ring_add(c->dev, y, x, s, n));

@@ -18,7 +18,7 @@ static struct ss_compare_shape compare_shape(const struct ss_octaves *o)
 }
 
 void ss_octaves_plan(struct ss_octaves *o, unsigned radix, unsigned first, unsigned last, unsigned degree, unsigned value_bits,
-                     ss_real f, double (*factor)(unsigned e, const void *arg), const void *arg)
+                     ss_real f, ss_octave_factor factor, const void *arg)
 {
     double coef[SS_MAX_POWER + 1];
     SS_REQUIRE(last > first && last - first <= SS_MAX_THRESHOLDS && radix * (last + 1) <= 62);
@@ -29,6 +29,17 @@ void ss_octaves_plan(struct ss_octaves *o, unsigned radix, unsigned first, unsig
     ss_poly_encode(o->coef + 1, coef + 1, degree, SS_OCTAVE_POLY_BITS - SS_OCTAVE_BITS);
     for (unsigned e = first; e <= last; e++)
         o->scale[e - first] = (uint64_t)llrint(factor(e, arg));
+}
+
+double ss_octaves_error(const struct ss_octaves *o, ss_real f, ss_octave_factor factor, const void *arg)
+{
+    const struct ss_poly poly = {o->coef, o->degree, SS_OCTAVE_POLY_BITS, SS_OCTAVE_BITS, 1};
+    double worst = 0;
+    for (unsigned e = o->first; e <= o->last; e++) {
+        const double exact = factor(e, arg);
+        worst = fmax(worst, fabs((double)o->scale[e - o->first] / exact - 1));
+    }
+    return worst + ss_poly_error(&poly, ldexp(1, -(int)o->radix), 1, true, f, arg) + ldexp(1, -(int)o->value_bits);
 }
 
 size_t ss_octaves_rounds(const struct ss_octaves *o)

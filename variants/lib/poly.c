@@ -1,5 +1,5 @@
 /* poly.c — polynomials that interpolate a function (powers.h): in Chebyshev's basis, then in powers. In long double, because
-   powers on an interval far from 0 cancel: at degree 10 some 7 of its 19 digits go. */
+   powers on an interval far from 0 cancel: at degree 10 some 7 of its 19 digits go. Their errors as encoded. */
 #include <math.h>
 #include <string.h>
 
@@ -47,4 +47,30 @@ void ss_poly_encode(uint64_t *h_out, const double *coef, unsigned n, unsigned bi
         SS_REQUIRE(fabs(fixed) < 0x1p62);
         h_out[i] = (uint64_t)(int64_t)fixed;
     }
+}
+
+/* Power i is off by less than 2i - 1 units: a unit of z itself, one a truncation, and those of its factors. */
+static double truncation_error(const struct ss_poly *p)
+{
+    double units = 0;
+    for (unsigned i = 1; i <= p->degree; i++)
+        units += fabs((double)(int64_t)p->coef[i]) * (2 * i - 1);
+    return ldexp(units, -(int)p->bits);
+}
+
+double ss_poly_error(const struct ss_poly *p, double lo, double hi, bool relative, ss_real f, const void *arg)
+{
+    enum { POINTS = 4096 };
+    const double noise = truncation_error(p);
+    double worst = 0;
+    SS_REQUIRE(fmax(fabs(lo), fabs(hi)) * p->scale <= 1);
+    for (int k = 0; k <= POINTS; k++) {
+        const double x = lo + (hi - lo) * k / POINTS, want = f(x, arg);
+        long double y = 0;
+        for (unsigned i = p->degree; i > 0; i--)
+            y = (y + (long double)(int64_t)p->coef[i]) * (long double)(x * p->scale);
+        y = ldexpl(y, (int)p->power_bits - (int)p->bits) + ldexpl((long double)(int64_t)p->coef[0], -(int)p->bits);
+        worst = fmax(worst, (fabs((double)y - want) + noise) / (relative ? fabs(want) : 1));
+    }
+    return worst;
 }

@@ -37,4 +37,13 @@ typedef double (*ss_real)(double x, const void *arg);
 void ss_poly_fit(double *coef, unsigned degree, double lo, double hi, double scale, ss_real f, const void *arg);
 /* h_out[i] = round(coef[i] 2^bits). */
 void ss_poly_encode(uint64_t *h_out, const double *coef, unsigned n, unsigned bits);
+/* An encoded polynomial in z = x scale, |z| <= 1, as the parties evaluate it: coef[0] at `bits`, the others at bits -
+ * power_bits. */
+struct ss_poly {
+    const uint64_t *coef;
+    unsigned degree, bits, power_bits;
+    double scale;
+};
+/* Largest error over x in [lo, hi] against f, relative or absolute: on a grid, and the most that truncations can add to it. */
+double ss_poly_error(const struct ss_poly *p, double lo, double hi, bool relative, ss_real f, const void *arg);
 #endif
