@@ -260,7 +260,7 @@ Test(experiment, shared_cells_are_planned_once)
         cr_assert_eq(ss_plan_add(&plan, &e), SS_OK);
         ss_experiment_free(&e);
     }
-    cr_assert_eq(plan.n, 4 + 4 * 5);
+    cr_assert_eq(plan.n, 4 + 4 * 6);
     for (size_t i = 0; i < plan.n; i++) {
         cr_expect_eq(plan.v[i].cell.reference, i < 4);
         if (plan.v[i].cell.reference)
