@@ -82,23 +82,63 @@ __attribute__((target_clones("avx2", "default"))) static void subtract(uint64_t 
         values[i] = c[i] - (threshold << up[i]);
 }
 
-/* A tile's words of one row of leaves. */
-__attribute__((always_inline)) static inline void leaves(uint64_t *restrict g, uint64_t *restrict p, const uint64_t *restrict c,
-                                                         const uint64_t *restrict m, uint64_t first, size_t groups)
+/* A level of the carry, and words of one position of it. */
+struct level {
+    uint64_t *kept, *message;
+    const uint64_t *masks;
+    size_t count, words;
+};
+
+static inline void hide(uint64_t *restrict out, const uint64_t *restrict v, const uint64_t *restrict mask, size_t n)
 {
-    for (size_t q = 0; q < groups; q++) {
-        g[q] = c[q] & m[q];
-        p[q] = (c[q] & first) ^ m[q];
+    for (size_t i = 0; i < n; i++)
+        out[i] = v[i] ^ mask[i];
+}
+
+/* Words w .. w + n - 1 of position k to where the level needs them. */
+__attribute__((always_inline)) static inline void put(const struct level *l, size_t k, size_t w, const uint64_t *g,
+                                                      const uint64_t *p, size_t n)
+{
+    const size_t glo = l->count / 2 * l->words, at = k / 2 * l->words + w;
+    if (l->count == 1) {
+        hide(l->message + w, g, l->masks + w, n);
+    } else if (k % 2) {
+        memcpy(l->kept + at, g, n * sizeof *g);
+        hide(l->message + at, p, l->masks + at, n);
+    } else if (k + 1 == l->count) {
+        memcpy(l->kept + at, g, n * sizeof *g);
+        memcpy(l->kept + at + l->words, p, n * sizeof *p);
+    } else {
+        hide(l->message + glo + at, g, l->masks + glo + at, n);
+        if (k)
+            hide(l->message + 2 * glo + at - l->words, p, l->masks + 2 * glo + at - l->words, n);
     }
 }
 
-enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
-                             const uint64_t *c1, const uint64_t *m, const uint64_t *h_t, unsigned thresholds,
+/* A tile's words of one row of leaves, c its bits and those of the row above, whose bits enter g too where m_top is not NULL.
+ */
+__attribute__((always_inline)) static inline void leaves(const struct level *l, size_t j, size_t w,
+                                                         uint64_t (*c)[CPU_TILE_GROUPS], const uint64_t *restrict m,
+                                                         const uint64_t *restrict m_top, uint64_t first, size_t groups)
+{
+    uint64_t g[CPU_TILE_GROUPS], p[CPU_TILE_GROUPS];
+    for (size_t q = 0; q < groups; q++) {
+        g[q] = c[0][q] & m[q];
+        p[q] = (c[0][q] & first) ^ m[q];
+    }
+    for (size_t q = 0; m_top && q < groups; q++)
+        g[q] ^= (c[1][q] & first) ^ m_top[q];
+    put(l, j, w, g, p, groups);
+}
+
+enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
+                             const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
                              const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party)
 {
-    const size_t n = rows * cols, groups = groups_of(n), words = thresholds * groups;
+    const size_t n = rows * cols, groups = groups_of(n);
     const uint64_t first = party == 0 ? UINT64_MAX : 0;
-    SS_REQUIRE(bits >= 1 && bits <= LANES);
+    const struct level l = {kept, message, masks, bits - 1, thresholds * groups};
+    SS_REQUIRE(bits >= 2 && bits <= LANES);
 #pragma omp parallel for num_threads(dev->threads) if (n * thresholds >= CPU_PARALLEL_MIN)
     for (size_t index = 0; index < tiles_of(n); index++) {
         struct tile t;
@@ -111,58 +151,56 @@ enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint6
             const uint64_t *share = m + t.group0;
             subtract(t.values, c, up, h_t[k], t.n);
             slice(dev, &t);
-            for (size_t j = 0; j + 1 < bits; j++, share += groups)
+            for (size_t j = 0; j + 1 < bits; j++, share += groups) {
+                const uint64_t *m_top = j + 2 == bits ? share + groups : NULL;
                 if (t.groups == CPU_TILE_GROUPS) /* a loop of known length */
-                    leaves(g + j * words + at, p + j * words + at, t.rows[j], share, first, CPU_TILE_GROUPS);
+                    leaves(&l, j, at, t.rows + j, share, m_top, first, CPU_TILE_GROUPS);
                 else
-                    leaves(g + j * words + at, p + j * words + at, t.rows[j], share, first, t.groups);
-            for (size_t q = 0; q < t.groups; q++)
-                top[at + q] = (t.rows[bits - 1][q] & first) ^ share[q];
+                    leaves(&l, j, at, t.rows + j, share, m_top, first, t.groups);
+            }
         }
     }
     return SS_OK;
 }
 
-enum ss_err cpu_carry_open(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p, const uint64_t *masks,
-                           size_t count, size_t words)
+enum { JOINED = 64 }; /* words joined at a time */
+
+/* `n` words of g_hi or nothing, xor the share of a product with factors opened as d and e. */
+static inline void product(uint64_t *restrict out, const uint64_t *g_hi, const uint64_t *const d[2], const uint64_t *const e[2],
+                           const uint64_t *mask_d, const uint64_t *mask_e, const uint64_t *dealt, uint64_t first, size_t n)
 {
-    const size_t pairs = count / 2, glo = pairs * words, plo = 2 * glo;
-    SS_REQUIRE(pairs > 0);
-#pragma omp parallel for num_threads(dev->threads) if (pairs * words >= CPU_PARALLEL_MIN)
-    for (size_t k = 0; k < pairs; k++)
-        for (size_t w = 0; w < words; w++) {
-            const size_t at = k * words + w, lo = 2 * k * words + w, hi = lo + words;
-            message[at] = p[hi] ^ masks[at];
-            message[glo + at] = g[lo] ^ masks[glo + at];
-            if (k)
-                message[plo + at - words] = p[lo] ^ masks[plo + at - words];
-        }
-    return SS_OK;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t di = d[0][i] ^ d[1][i], ei = e[0][i] ^ e[1][i];
+        out[i] = (g_hi ? g_hi[i] : 0) ^ (first & di & ei) ^ (di & mask_e[i]) ^ (ei & mask_d[i]) ^ dealt[i];
+    }
 }
 
-enum ss_err cpu_carry_close(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,
-                            const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
-                            size_t count, size_t words, int party)
+enum ss_err cpu_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
+                           const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
+                           size_t count, size_t words, int party)
 {
     const size_t pairs = count / 2, glo = pairs * words, plo = 2 * glo;
     const uint64_t first = party == 0 ? UINT64_MAX : 0;
+    const struct level l = {kept_out, message_out, masks + (3 * pairs - 1) * words, count - pairs, words};
     SS_REQUIRE(pairs > 0);
-#pragma omp parallel for num_threads(dev->threads) if (pairs * words >= CPU_PARALLEL_MIN)
-    for (size_t k = 0; k < pairs; k++)
-        for (size_t w = 0; w < words; w++) {
-            const size_t at = k * words + w, hi = (2 * k + 1) * words + w;
-            const uint64_t d = mine[at] ^ theirs[at], e = mine[glo + at] ^ theirs[glo + at];
-            g_out[at] = g[hi] ^ (first & d & e) ^ (d & masks[glo + at]) ^ (e & masks[at]) ^ products[at];
-            if (!k)
+#pragma omp parallel for num_threads(dev->threads) collapse(2) if (pairs * words >= CPU_PARALLEL_MIN)
+    for (size_t k = 0; k < count - pairs; k++)
+        for (size_t w = 0; w < words; w += JOINED) {
+            const size_t at = k * words + w, n = words - w < JOINED ? words - w : JOINED;
+            uint64_t g[JOINED], p[JOINED];
+            if (k == pairs) { /* odd count */
+                put(&l, k, w, kept + at, kept + at + words, n);
                 continue;
-            const size_t in = plo + at - words;
-            const uint64_t f = mine[in] ^ theirs[in];
-            p_out[at] = (first & d & f) ^ (d & masks[in]) ^ (f & masks[at]) ^ products[glo + at - words];
+            }
+            const uint64_t *const d[] = {mine + at, theirs + at}, *const e[] = {mine + glo + at, theirs + glo + at};
+            product(g, kept + at, d, e, masks + at, masks + glo + at, products + at, first, n);
+            if (k) {
+                const size_t in = plo + at - words;
+                const uint64_t *const f[] = {mine + in, theirs + in};
+                product(p, NULL, d, f, masks + at, masks + in, products + glo + at - words, first, n);
+            }
+            put(&l, k, w, g, p, n);
         }
-    if (count % 2) {
-        memcpy(g_out + pairs * words, g + (count - 1) * words, words * sizeof *g);
-        memcpy(p_out + pairs * words, p + (count - 1) * words, words * sizeof *p);
-    }
     return SS_OK;
 }
 
