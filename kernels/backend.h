@@ -228,10 +228,12 @@ struct ss_backend {
     /* ---- products of shares. out (rows, cols) = a - b, rows of a_stride words in a; out and b dense; b may be NULL (0). */
     enum ss_err (*ring_sub_rows)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
                                  size_t rows, size_t cols);
-    /* out = (d0 + d1) y + a (e0 + e1) + c, element-wise; e1 may be NULL (0), out may be any operand. With y = share of the
-       second factor, d = x - a and e = y - b opened, c = ab dealt: the share of x y (Beaver). */
+    /* out (rows, cols) = (d0 + d1) y + a (e0 + e1) + c, element-wise; d0, d1, a (cols) the same in all rows; e1 may be NULL
+       (0); out may be y, e0, e1 or c, and with one row any operand. With y = share of the second factor, d = x - a and e = y -
+       b opened, c = ab dealt: the share of x y (Beaver). */
     enum ss_err (*ring_beaver)(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
-                               const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+                               const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t rows,
+                               size_t cols);
     /* out (rows) = sum over the row of (d0 + d1)^2 [party 0] + 2 (d0 + d1) a, + c (rows): sum of x^2 if c shares sum of a^2. */
     enum ss_err (*ring_square_sum)(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *a,
                                    const uint64_t *c, size_t rows, size_t cols, int party);

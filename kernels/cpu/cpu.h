@@ -138,7 +138,8 @@ void cpu_select_sums_avx2(uint64_t sums[2], const uint64_t *bits, const struct s
 enum ss_err cpu_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
                               size_t rows, size_t cols);
 enum ss_err cpu_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
-                            const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+                            const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t rows,
+                            size_t cols);
 enum ss_err cpu_ring_square_sum(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *a,
                                 const uint64_t *c, size_t rows, size_t cols, int party);
 enum ss_err cpu_ring_spread(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);

@@ -160,7 +160,8 @@ enum ss_err ss_cuda_lookup_close(struct ss_dev *dev, uint64_t *out, const uint64
 enum ss_err ss_cuda_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
                                   size_t rows, size_t cols);
 enum ss_err ss_cuda_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
-                                const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+                                const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t rows,
+                                size_t cols);
 enum ss_err ss_cuda_ring_square_sum(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1,
                                     const uint64_t *a, const uint64_t *c, size_t rows, size_t cols, int party);
 enum ss_err ss_cuda_ring_spread(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
