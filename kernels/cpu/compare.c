@@ -82,53 +82,48 @@ __attribute__((target_clones("avx2", "default"))) static void subtract(uint64_t 
         values[i] = c[i] - (threshold << up[i]);
 }
 
-/* A level of the carry, and words of one position of it. */
+/* A level of the carry. */
 struct level {
     uint64_t *kept, *message;
     const uint64_t *masks;
     size_t count, words;
 };
 
-static inline void hide(uint64_t *restrict out, const uint64_t *restrict v, const uint64_t *restrict mask, size_t n)
+/* Where word w of position k's g and p lies, not masked yet; *p stays where the level has no use for p. */
+static void places(const struct level *l, size_t k, size_t w, uint64_t **g, uint64_t **p)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = v[i] ^ mask[i];
-}
-
-/* Words w .. w + n - 1 of position k to where the level needs them. */
-__attribute__((always_inline)) static inline void put(const struct level *l, size_t k, size_t w, const uint64_t *g,
-                                                      const uint64_t *p, size_t n)
-{
-    const size_t glo = l->count / 2 * l->words, at = k / 2 * l->words + w;
+    const size_t half = l->count / 2 * l->words, at = k / 2 * l->words + w;
     if (l->count == 1) {
-        hide(l->message + w, g, l->masks + w, n);
+        *g = l->message + w;
     } else if (k % 2) {
-        memcpy(l->kept + at, g, n * sizeof *g);
-        hide(l->message + at, p, l->masks + at, n);
+        *g = l->kept + at;
+        *p = l->message + at;
     } else if (k + 1 == l->count) {
-        memcpy(l->kept + at, g, n * sizeof *g);
-        memcpy(l->kept + at + l->words, p, n * sizeof *p);
+        *g = l->kept + at;
+        *p = l->kept + at + l->words;
     } else {
-        hide(l->message + glo + at, g, l->masks + glo + at, n);
-        if (k)
-            hide(l->message + 2 * glo + at - l->words, p, l->masks + 2 * glo + at - l->words, n);
+        *g = l->message + half + at;
+        *p = k ? l->message + 2 * half + at - l->words : *p;
     }
 }
 
-/* A tile's words of one row of leaves, c its bits and those of the row above, whose bits enter g too where m_top is not NULL.
- */
-__attribute__((always_inline)) static inline void leaves(const struct level *l, size_t j, size_t w,
-                                                         uint64_t (*c)[CPU_TILE_GROUPS], const uint64_t *restrict m,
-                                                         const uint64_t *restrict m_top, uint64_t first, size_t groups)
+/* A pass of its own: masks read beside a tile's rows, a line here and there, took longer. */
+static void mask_message(const struct ss_dev *dev, const struct level *l)
 {
-    uint64_t g[CPU_TILE_GROUPS], p[CPU_TILE_GROUPS];
+    const size_t n = (l->count > 1 ? 3 * (l->count / 2) - 1 : 1) * l->words;
+#pragma omp parallel for num_threads(dev->threads) if (n >= CPU_PARALLEL_MIN)
+    for (size_t i = 0; i < n; i++)
+        l->message[i] ^= l->masks[i];
+}
+
+/* A tile's words of one row of leaves. */
+__attribute__((always_inline)) static inline void leaves(uint64_t *restrict g, uint64_t *restrict p, const uint64_t *restrict c,
+                                                         const uint64_t *restrict m, uint64_t first, size_t groups)
+{
     for (size_t q = 0; q < groups; q++) {
-        g[q] = c[0][q] & m[q];
-        p[q] = (c[0][q] & first) ^ m[q];
+        g[q] = c[q] & m[q];
+        p[q] = (c[q] & first) ^ m[q];
     }
-    for (size_t q = 0; m_top && q < groups; q++)
-        g[q] ^= (c[1][q] & first) ^ m_top[q];
-    put(l, j, w, g, p, groups);
 }
 
 enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
@@ -151,28 +146,21 @@ enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *messa
             const uint64_t *share = m + t.group0;
             subtract(t.values, c, up, h_t[k], t.n);
             slice(dev, &t);
+            uint64_t spare[CPU_TILE_GROUPS], *g = NULL;
             for (size_t j = 0; j + 1 < bits; j++, share += groups) {
-                const uint64_t *m_top = j + 2 == bits ? share + groups : NULL;
+                uint64_t *p = spare;
+                places(&l, j, at, &g, &p);
                 if (t.groups == CPU_TILE_GROUPS) /* a loop of known length */
-                    leaves(&l, j, at, t.rows + j, share, m_top, first, CPU_TILE_GROUPS);
+                    leaves(g, p, t.rows[j], share, first, CPU_TILE_GROUPS);
                 else
-                    leaves(&l, j, at, t.rows + j, share, m_top, first, t.groups);
+                    leaves(g, p, t.rows[j], share, first, t.groups);
             }
+            for (size_t q = 0; q < t.groups; q++) /* the top bit, to the last row's g */
+                g[q] ^= (t.rows[bits - 1][q] & first) ^ share[q];
         }
     }
+    mask_message(dev, &l);
     return SS_OK;
-}
-
-enum { JOINED = 64 }; /* words joined at a time */
-
-/* `n` words of g_hi or nothing, xor the share of a product with factors opened as d and e. */
-static inline void product(uint64_t *restrict out, const uint64_t *g_hi, const uint64_t *const d[2], const uint64_t *const e[2],
-                           const uint64_t *mask_d, const uint64_t *mask_e, const uint64_t *dealt, uint64_t first, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t di = d[0][i] ^ d[1][i], ei = e[0][i] ^ e[1][i];
-        out[i] = (g_hi ? g_hi[i] : 0) ^ (first & di & ei) ^ (di & mask_e[i]) ^ (ei & mask_d[i]) ^ dealt[i];
-    }
 }
 
 enum ss_err cpu_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
@@ -183,24 +171,28 @@ enum ss_err cpu_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *mes
     const uint64_t first = party == 0 ? UINT64_MAX : 0;
     const struct level l = {kept_out, message_out, masks + (3 * pairs - 1) * words, count - pairs, words};
     SS_REQUIRE(pairs > 0);
-#pragma omp parallel for num_threads(dev->threads) collapse(2) if (pairs * words >= CPU_PARALLEL_MIN)
-    for (size_t k = 0; k < count - pairs; k++)
-        for (size_t w = 0; w < words; w += JOINED) {
-            const size_t at = k * words + w, n = words - w < JOINED ? words - w : JOINED;
-            uint64_t g[JOINED], p[JOINED];
-            if (k == pairs) { /* odd count */
-                put(&l, k, w, kept + at, kept + at + words, n);
+#pragma omp parallel for num_threads(dev->threads) if (pairs * words >= CPU_PARALLEL_MIN)
+    for (size_t k = 0; k < pairs; k++) {
+        uint64_t *g, *p = NULL;
+        places(&l, k, 0, &g, &p);
+        for (size_t w = 0; w < words; w++) {
+            const size_t at = k * words + w;
+            const uint64_t d = mine[at] ^ theirs[at], e = mine[glo + at] ^ theirs[glo + at];
+            g[w] = kept[at] ^ (first & d & e) ^ (d & masks[glo + at]) ^ (e & masks[at]) ^ products[at];
+            if (!k)
                 continue;
-            }
-            const uint64_t *const d[] = {mine + at, theirs + at}, *const e[] = {mine + glo + at, theirs + glo + at};
-            product(g, kept + at, d, e, masks + at, masks + glo + at, products + at, first, n);
-            if (k) {
-                const size_t in = plo + at - words;
-                const uint64_t *const f[] = {mine + in, theirs + in};
-                product(p, NULL, d, f, masks + at, masks + in, products + glo + at - words, first, n);
-            }
-            put(&l, k, w, g, p, n);
+            const size_t in = plo + at - words;
+            const uint64_t f = mine[in] ^ theirs[in];
+            p[w] = (first & d & f) ^ (d & masks[in]) ^ (f & masks[at]) ^ products[glo + at - words];
         }
+    }
+    if (count % 2) {
+        uint64_t *g, *p;
+        places(&l, pairs, 0, &g, &p);
+        memcpy(g, kept + pairs * words, words * sizeof *g);
+        memcpy(p, kept + (pairs + 1) * words, words * sizeof *p);
+    }
+    mask_message(dev, &l);
     return SS_OK;
 }
 
