@@ -164,8 +164,6 @@ struct ss_backend {
                             size_t n); /* out may be a or b */
     enum ss_err (*ring_mul)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b,
                             size_t n); /* out may be a or b */
-    enum ss_err (*ring_xor)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b,
-                            size_t n); /* words of bits; out may be a or b */
     /* x (rows, cols) += round(bias[j] * 2^(bits + col_bits[j])); col_bits may be NULL (all 0). In place. Round half even. */
     enum ss_err (*ring_add_bias)(struct ss_dev *dev, uint64_t *x, const float *bias, size_t rows, size_t cols, unsigned bits,
                                  const uint8_t *col_bits);
@@ -230,10 +228,12 @@ struct ss_backend {
     /* ---- products of shares. out (rows, cols) = a - b, rows of a_stride words in a; out and b dense; b may be NULL (0). */
     enum ss_err (*ring_sub_rows)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
                                  size_t rows, size_t cols);
-    /* out = (d0 + d1) y + a (e0 + e1) + c, element-wise; e1 may be NULL (0), out may be any operand. With y = share of the
-       second factor, d = x - a and e = y - b opened, c = ab dealt: the share of x y (Beaver). */
+    /* out (rows, cols) = (d0 + d1) y + a (e0 + e1) + c, element-wise; d0, d1, a (cols) the same in all rows; e1 may be NULL
+       (0); out may be y, e0, e1 or c, and with one row any operand. With y = share of the second factor, d = x - a and e = y -
+       b opened, c = ab dealt: the share of x y (Beaver). */
     enum ss_err (*ring_beaver)(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
-                               const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+                               const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t rows,
+                               size_t cols);
     /* out (rows) = sum over the row of (d0 + d1)^2 [party 0] + 2 (d0 + d1) a, + c (rows): sum of x^2 if c shares sum of a^2. */
     enum ss_err (*ring_square_sum)(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *a,
                                    const uint64_t *c, size_t rows, size_t cols, int party);
@@ -265,23 +265,25 @@ struct ss_backend {
     /* out (bits, G) = bits 0 .. bits - 1 of a + b mod 2^64, xor with (bits, G); b and with may be NULL (0), out may be with. */
     enum ss_err (*bits_slice)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
                               size_t n, unsigned bits);
-    /* Leaves of the carry into bit `bits` - 1 of C_k + m, C_k = c0 + c1 - (t[k] << (shift ? shift[i % cols] : 0)), n = rows x
-       cols values, m (bits, G) a party's share of the mask's bits: g, p (bits - 1, T, G) = C and m, C xor m; top (T, G) = bit
-       `bits` - 1 of C xor m. C enters p and top on party 0 only. h_t is on the host. */
-    enum ss_err (*carry_leaves)(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
-                                const uint64_t *c1, const uint64_t *m, const uint64_t *h_t, unsigned thresholds,
+    /* The carry into bit `bits` - 1 of C_k + m, C_k = c0 + c1 - (t[k] << (shift ? shift[i % cols] : 0)), n = rows x cols
+       values, m (bits, G) a party's share of the mask's bits, words = T G. A tree over `count` positions, first bits - 1 leaves
+       with g = C and m, p = C xor m; bit `bits` - 1 of C xor m enters the last one's g, so that the root's g is the top bit of
+       C_k + m. C enters p and that bit on party 0 only. A level joins 2k (lo) and 2k + 1 (hi) to k: g' = g_hi xor p_hi g_lo, p'
+       = p_hi p_lo; an odd last position moves along; position 0's p' is never used and not made. pairs = count / 2.
+       masks: (3 pairs - 1, words) of p_hi (pairs), g_lo (pairs), p_lo (pairs - 1: pair k's at k - 1), level behind level, then
+       (words) of the root. message (as a level's masks) = value xor mask; with one position g xor mask. kept (pairs + 2,
+       words): g_hi (pairs); an odd last position's g, p. products (2 pairs - 1, words): shares of mask(p_hi) mask(g_lo), then
+       of mask(p_hi) mask(p_lo).
+       carry_leaves: kept and message of the leaves; masks from their level on; h_t is on the host. carry_join: kept_out and
+       message_out of the next level, from both messages of this one: a party's share of p_hi g_lo = [party 0] de xor d
+       mask(g_lo) xor e mask(p_hi) xor product, d and e being p_hi and g_lo xor both masks; p_hi p_lo likewise. out and in may
+       not overlap. */
+    enum ss_err (*carry_leaves)(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
+                                const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
                                 const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party);
-    /* One level of the carry tree over `count` positions of `words` words: k joins 2k (lo) and 2k + 1 (hi), an odd last
-       position moves along. pairs = count / 2. g' = g_hi xor p_hi g_lo, p' = p_hi p_lo; position 0's p' is never used and not
-       made. masks (3 pairs - 1, words): of p_hi (pairs), g_lo (pairs), p_lo (pairs - 1: pair k's at k - 1). products (2 pairs -
-       1, words): shares of mask(p_hi) mask(g_lo), then of mask(p_hi) mask(p_lo). carry_open: message (as masks) = value xor
-       mask. carry_close: from both messages, a party's share of p_hi g_lo = [party 0] de xor d mask(g_lo) xor e
-       mask(p_hi) xor product, d and e being p_hi and g_lo xor both masks; p_hi p_lo likewise. out and in may not overlap. */
-    enum ss_err (*carry_open)(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p,
-                              const uint64_t *masks, size_t count, size_t words);
-    enum ss_err (*carry_close)(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,
-                               const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
-                               size_t count, size_t words, int party);
+    enum ss_err (*carry_join)(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
+                              const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
+                              size_t count, size_t words, int party);
     /* Dealer: products1 = products of masks0 xor masks1, xor products0; layouts as above. */
     enum ss_err (*carry_deal)(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
                               const uint64_t *masks1, size_t pairs, size_t words);

@@ -167,80 +167,9 @@ Test(compare_backend, bits_are_sliced)
     on_each(check_slices);
 }
 
-struct leaf_arrays {
-    struct array g, p, top, c0, c1, m;
-};
+/* ---- levels of the carry: positions with g and p, and what is made of them. Where pair k's p_hi, g_lo, p_lo lie in masks and
+   messages, and its second product in products. */
 
-static void leaves(const struct leaf_arrays *x, const uint64_t *h_t, unsigned thresholds, const uint8_t *shift, size_t n,
-                   size_t cols, unsigned bits, int party)
-{
-    for (unsigned k = 0; k < thresholds; k++)
-        for (size_t i = 0; i < 64 * groups_of(n); i++) {
-            const uint64_t c = i < n ? x->c0.h[i] + x->c1.h[i] - (h_t[k] << (shift ? shift[i % cols] : 0)) : 0;
-            for (size_t row = 0; row < bits; row++) {
-                const uint64_t bit = c >> row & 1, m = bit_of(x->m.h, n, row, i), p = party == 0 ? bit ^ m : m;
-                if (row == bits - 1) {
-                    set_bit(x->top.h, n, k, i, p);
-                } else {
-                    set_bit(x->g.h, n, row * thresholds + k, i, bit & m);
-                    set_bit(x->p.h, n, row * thresholds + k, i, p);
-                }
-            }
-        }
-}
-
-static void check_leaf_shape(struct bench *t, size_t rows, size_t cols, unsigned thresholds, unsigned bits)
-{
-    const size_t n = rows * cols, words = thresholds * groups_of(n);
-    const struct leaf_arrays x = {random_words(t, (bits - 1) * words),
-                                  random_words(t, (bits - 1) * words),
-                                  random_words(t, words),
-                                  random_words(t, n),
-                                  random_words(t, n),
-                                  random_words(t, bits * groups_of(n))};
-    const struct array shift = random_words(t, cols / 8 + 1);
-    uint64_t h_t[SS_MAX_THRESHOLDS];
-    uint8_t *h_shift = (uint8_t *)shift.h;
-    for (size_t j = 0; j < 8 * shift.words; j++)
-        h_shift[j] %= 40;
-    RUN(t, upload, shift.d, h_shift, 8 * shift.words);
-    for (int party = 0; party < 2; party++)
-        for (int shifted = 0; shifted < 2; shifted++) {
-            for (unsigned k = 0; k < thresholds; k++)
-                h_t[k] = random64(&t->seed);
-            leaves(&x, h_t, thresholds, shifted ? h_shift : NULL, n, cols, bits, party);
-            RUN(t, carry_leaves, x.g.d, x.p.d, x.top.d, x.c0.d, x.c1.d, x.m.d, h_t, thresholds,
-                shifted ? (const uint8_t *)shift.d : NULL, rows, cols, bits, party);
-            memset(h_t, 0xff, sizeof h_t); /* the caller's again */
-            same(t, x.g, "carry_leaves's g", n);
-            same(t, x.p, "carry_leaves's p", n);
-            same(t, x.top, "carry_leaves's top", n);
-        }
-    drop_all(t);
-}
-
-static void check_leaves(struct bench *t)
-{
-    for (size_t s = 0; s < N_SHAPES; s++)
-        for (size_t w = 0; w < 3; w++)
-            for (size_t k = 0; k < 3; k++)
-                check_leaf_shape(t, shapes[s][0], shapes[s][1], counts[k], widths[w]);
-    check_leaf_shape(t, 12, 100, SS_MAX_THRESHOLDS, 2);
-    check_leaf_shape(t, 1, MANY, 3, 64);
-}
-
-Test(compare_backend, leaves_of_the_carry_equal_plain_loops, .timeout = 600)
-{
-    on_each(check_leaves);
-}
-
-/* ---- the tree ---- */
-
-struct level { /* of one party */
-    struct array g, p, masks, products, message, g_out, p_out;
-};
-
-/* Where pair k's p_hi, g_lo, p_lo lie in masks and messages, and its second product in products. */
 static size_t at_hi(size_t k)
 {
     return k;
@@ -257,6 +186,123 @@ static size_t at_product(size_t pairs, size_t k)
 {
     return pairs + k - 1;
 }
+static size_t opened_of(size_t count)
+{
+    return count > 1 ? 3 * (count / 2) - 1 : 1;
+}
+static size_t kept_of(size_t count)
+{
+    return count / 2 + 2;
+}
+
+/* `words` words of a position. */
+static void move(uint64_t *to, size_t k_to, const uint64_t *from, size_t k_from, size_t words)
+{
+    memcpy(to + k_to * words, from + k_from * words, words * sizeof *to);
+}
+static void hide(uint64_t *message, const uint64_t *masks, size_t at, const uint64_t *from, size_t k, size_t words)
+{
+    for (size_t w = 0; w < words; w++)
+        message[at * words + w] = from[k * words + w] ^ masks[at * words + w];
+}
+
+static void put_level(uint64_t *kept, uint64_t *message, const uint64_t *masks, const uint64_t *g, const uint64_t *p,
+                      size_t count, size_t words)
+{
+    const size_t pairs = count / 2;
+    if (count == 1) {
+        hide(message, masks, 0, g, 0, words);
+        return;
+    }
+    for (size_t k = 0; k < pairs; k++) {
+        move(kept, k, g, 2 * k + 1, words);
+        hide(message, masks, at_hi(k), p, 2 * k + 1, words);
+        hide(message, masks, at_g_lo(pairs, k), g, 2 * k, words);
+        if (k)
+            hide(message, masks, at_p_lo(pairs, k), p, 2 * k, words);
+    }
+    if (count % 2) {
+        move(kept, pairs, g, count - 1, words);
+        move(kept, pairs + 1, p, count - 1, words);
+    }
+}
+
+struct leaf_arrays {
+    struct array g, p, kept, message, masks, c0, c1, m; /* g and p on the host only */
+};
+
+static void leaves(const struct leaf_arrays *x, const uint64_t *h_t, unsigned thresholds, const uint8_t *shift, size_t n,
+                   size_t cols, unsigned bits, int party)
+{
+    for (unsigned k = 0; k < thresholds; k++)
+        for (size_t i = 0; i < 64 * groups_of(n); i++) {
+            const uint64_t c = i < n ? x->c0.h[i] + x->c1.h[i] - (h_t[k] << (shift ? shift[i % cols] : 0)) : 0;
+            for (size_t row = 0; row < bits; row++) {
+                const uint64_t bit = c >> row & 1, m = bit_of(x->m.h, n, row, i), p = party == 0 ? bit ^ m : m;
+                if (row == bits - 1) {
+                    const size_t last = (row - 1) * thresholds + k;
+                    set_bit(x->g.h, n, last, i, bit_of(x->g.h, n, last, i) ^ p);
+                } else {
+                    set_bit(x->g.h, n, row * thresholds + k, i, bit & m);
+                    set_bit(x->p.h, n, row * thresholds + k, i, p);
+                }
+            }
+        }
+    put_level(x->kept.h, x->message.h, x->masks.h, x->g.h, x->p.h, bits - 1, thresholds * groups_of(n));
+}
+
+static void check_leaf_shape(struct bench *t, size_t rows, size_t cols, unsigned thresholds, unsigned bits)
+{
+    const size_t n = rows * cols, words = thresholds * groups_of(n);
+    const struct leaf_arrays x = {random_words(t, (bits - 1) * words),
+                                  random_words(t, (bits - 1) * words),
+                                  random_words(t, kept_of(bits - 1) * words),
+                                  random_words(t, opened_of(bits - 1) * words),
+                                  random_words(t, opened_of(bits - 1) * words),
+                                  random_words(t, n),
+                                  random_words(t, n),
+                                  random_words(t, bits * groups_of(n))};
+    const struct array shift = random_words(t, cols / 8 + 1);
+    uint64_t h_t[SS_MAX_THRESHOLDS];
+    uint8_t *h_shift = (uint8_t *)shift.h;
+    for (size_t j = 0; j < 8 * shift.words; j++)
+        h_shift[j] %= 40;
+    RUN(t, upload, shift.d, h_shift, 8 * shift.words);
+    for (int party = 0; party < 2; party++)
+        for (int shifted = 0; shifted < 2; shifted++) {
+            for (unsigned k = 0; k < thresholds; k++)
+                h_t[k] = random64(&t->seed);
+            leaves(&x, h_t, thresholds, shifted ? h_shift : NULL, n, cols, bits, party);
+            RUN(t, carry_leaves, x.kept.d, x.message.d, x.c0.d, x.c1.d, x.m.d, x.masks.d, h_t, thresholds,
+                shifted ? (const uint8_t *)shift.d : NULL, rows, cols, bits, party);
+            memset(h_t, 0xff, sizeof h_t);             /* the caller's again */
+            same(t, x.kept, "carry_leaves's kept", n); /* what is not made, as it was */
+            same(t, x.message, "carry_leaves's message", n);
+        }
+    drop_all(t);
+}
+
+static void check_leaves(struct bench *t)
+{
+    for (size_t s = 0; s < N_SHAPES; s++)
+        for (size_t w = 0; w < 3; w++)
+            for (size_t k = 0; k < 3; k++)
+                check_leaf_shape(t, shapes[s][0], shapes[s][1], counts[k], widths[w]);
+    check_leaf_shape(t, 12, 100, SS_MAX_THRESHOLDS, 2);
+    check_leaf_shape(t, 12, 100, 3, 3);
+    check_leaf_shape(t, 1, MANY, 3, 64);
+}
+
+Test(compare_backend, leaves_of_the_carry_equal_plain_loops, .timeout = 600)
+{
+    on_each(check_leaves);
+}
+
+/* ---- the tree ---- */
+
+struct level { /* of one party; g, p and those of the next level on the host only */
+    struct array g, p, kept, message, masks, products, g_out, p_out, kept_out, message_out;
+};
 
 static void deal(struct level *x, size_t pairs, size_t words)
 {
@@ -273,19 +319,7 @@ static void deal(struct level *x, size_t pairs, size_t words)
         }
 }
 
-static void open_level(const struct level *x, size_t pairs, size_t words)
-{
-    for (size_t k = 0; k < pairs; k++)
-        for (size_t w = 0; w < words; w++) {
-            const size_t hi = at_hi(k) * words + w, g_lo = at_g_lo(pairs, k) * words + w, p_lo = at_p_lo(pairs, k) * words + w;
-            x->message.h[hi] = x->p.h[(2 * k + 1) * words + w] ^ x->masks.h[hi];
-            x->message.h[g_lo] = x->g.h[2 * k * words + w] ^ x->masks.h[g_lo];
-            if (k)
-                x->message.h[p_lo] = x->p.h[2 * k * words + w] ^ x->masks.h[p_lo];
-        }
-}
-
-static void close_level(const struct level *x, const uint64_t *theirs, size_t count, size_t words, int party)
+static void join_level(const struct level *x, const uint64_t *theirs, size_t count, size_t words, int party)
 {
     const size_t pairs = count / 2;
     const uint64_t *mine = x->message.h, *masks = x->masks.h;
@@ -305,6 +339,8 @@ static void close_level(const struct level *x, const uint64_t *theirs, size_t co
         x->g_out.h[pairs * words + w] = x->g.h[(count - 1) * words + w];
         x->p_out.h[pairs * words + w] = x->p.h[(count - 1) * words + w];
     }
+    put_level(x->kept_out.h, x->message_out.h, x->masks.h + opened_of(count) * words, x->g_out.h, x->p_out.h, count - pairs,
+              words);
 }
 
 /* The loops above agree with g' = g_hi xor p_hi g_lo and p' = p_hi p_lo. */
@@ -324,28 +360,30 @@ static void check_level(struct bench *t, size_t count, size_t words)
 {
     const size_t pairs = count / 2, next = (count + 1) / 2;
     struct level x[2];
-    for (int p = 0; p < 2; p++)
+    for (int p = 0; p < 2; p++) {
         x[p] = (struct level){random_words(t, count * words),
                               random_words(t, count * words),
-                              random_words(t, (3 * pairs - 1) * words),
+                              random_words(t, kept_of(count) * words),
+                              random_words(t, opened_of(count) * words),
+                              random_words(t, (opened_of(count) + opened_of(next)) * words),
                               random_words(t, (2 * pairs - 1) * words),
-                              random_words(t, (3 * pairs - 1) * words),
                               random_words(t, next * words),
-                              random_words(t, next * words)};
+                              random_words(t, next * words),
+                              random_words(t, kept_of(next) * words),
+                              random_words(t, opened_of(next) * words)};
+        put_level(x[p].kept.h, x[p].message.h, x[p].masks.h, x[p].g.h, x[p].p.h, count, words);
+        RUN(t, upload, x[p].kept.d, x[p].kept.h, 8 * x[p].kept.words);
+        RUN(t, upload, x[p].message.d, x[p].message.h, 8 * x[p].message.words);
+    }
     deal(x, pairs, words);
     RUN(t, carry_deal, x[1].products.d, x[0].products.d, x[0].masks.d, x[1].masks.d, pairs, words);
     same(t, x[1].products, "carry_deal", count);
     for (int p = 0; p < 2; p++) {
-        open_level(&x[p], pairs, words);
-        RUN(t, carry_open, x[p].message.d, x[p].g.d, x[p].p.d, x[p].masks.d, count, words);
-        same(t, x[p].message, "carry_open", count);
-    }
-    for (int p = 0; p < 2; p++) {
-        close_level(&x[p], x[!p].message.h, count, words, p);
-        RUN(t, carry_close, x[p].g_out.d, x[p].p_out.d, x[p].g.d, x[p].p.d, x[p].message.d, x[!p].message.d, x[p].masks.d,
+        join_level(&x[p], x[!p].message.h, count, words, p);
+        RUN(t, carry_join, x[p].kept_out.d, x[p].message_out.d, x[p].kept.d, x[p].message.d, x[!p].message.d, x[p].masks.d,
             x[p].products.d, count, words, p);
-        same(t, x[p].g_out, "carry_close's g", count);
-        same(t, x[p].p_out, "carry_close's p", count); /* position 0 as it was: it is never made */
+        same(t, x[p].kept_out, "carry_join's kept", count); /* what is not made, as it was */
+        same(t, x[p].message_out, "carry_join's message", count);
     }
     check_meaning(x, count, words);
     drop_all(t);

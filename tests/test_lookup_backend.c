@@ -293,9 +293,9 @@ static void check_elements_shape(struct pair *p, size_t rows, size_t cols)
     same(p, out, "ring_sub_rows", n);
     BOTH(p, ring_sub_rows, A(out), A(a), stride, NULL, rows, cols);
     same(p, out, "ring_sub_rows without b", n);
-    BOTH(p, ring_beaver, A(out), A(b), A(c), A(d), A(e), A(a), A(b), A(c), n);
+    BOTH(p, ring_beaver, A(out), A(b), A(c), A(d), A(e), A(a), A(b), A(c), rows, cols);
     same(p, out, "ring_beaver", n);
-    BOTH(p, ring_beaver, A(out), A(b), A(c), A(out), A(e), A(a), NULL, A(c), n); /* in place */
+    BOTH(p, ring_beaver, A(out), A(b), A(c), A(out), A(e), A(a), NULL, A(c), 1, n); /* in place */
     same(p, out, "ring_beaver in place", n);
     BOTH(p, ring_scale_cols, A(out), A(g), rows, cols);
     same(p, out, "ring_scale_cols", n);

@@ -82,6 +82,40 @@ __attribute__((target_clones("avx2", "default"))) static void subtract(uint64_t 
         values[i] = c[i] - (threshold << up[i]);
 }
 
+/* A level of the carry. */
+struct level {
+    uint64_t *kept, *message;
+    const uint64_t *masks;
+    size_t count, words;
+};
+
+/* Where word w of position k's g and p lies, not masked yet; *p stays where the level has no use for p. */
+static void places(const struct level *l, size_t k, size_t w, uint64_t **g, uint64_t **p)
+{
+    const size_t half = l->count / 2 * l->words, at = k / 2 * l->words + w;
+    if (l->count == 1) {
+        *g = l->message + w;
+    } else if (k % 2) {
+        *g = l->kept + at;
+        *p = l->message + at;
+    } else if (k + 1 == l->count) {
+        *g = l->kept + at;
+        *p = l->kept + at + l->words;
+    } else {
+        *g = l->message + half + at;
+        *p = k ? l->message + 2 * half + at - l->words : *p;
+    }
+}
+
+/* A pass of its own: masks read beside a tile's rows, a line here and there, took longer. */
+static void mask_message(const struct ss_dev *dev, const struct level *l)
+{
+    const size_t n = (l->count > 1 ? 3 * (l->count / 2) - 1 : 1) * l->words;
+#pragma omp parallel for num_threads(dev->threads) if (n >= CPU_PARALLEL_MIN)
+    for (size_t i = 0; i < n; i++)
+        l->message[i] ^= l->masks[i];
+}
+
 /* A tile's words of one row of leaves. */
 __attribute__((always_inline)) static inline void leaves(uint64_t *restrict g, uint64_t *restrict p, const uint64_t *restrict c,
                                                          const uint64_t *restrict m, uint64_t first, size_t groups)
@@ -92,13 +126,14 @@ __attribute__((always_inline)) static inline void leaves(uint64_t *restrict g, u
     }
 }
 
-enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
-                             const uint64_t *c1, const uint64_t *m, const uint64_t *h_t, unsigned thresholds,
+enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
+                             const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
                              const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party)
 {
-    const size_t n = rows * cols, groups = groups_of(n), words = thresholds * groups;
+    const size_t n = rows * cols, groups = groups_of(n);
     const uint64_t first = party == 0 ? UINT64_MAX : 0;
-    SS_REQUIRE(bits >= 1 && bits <= LANES);
+    const struct level l = {kept, message, masks, bits - 1, thresholds * groups};
+    SS_REQUIRE(bits >= 2 && bits <= LANES);
 #pragma omp parallel for num_threads(dev->threads) if (n * thresholds >= CPU_PARALLEL_MIN)
     for (size_t index = 0; index < tiles_of(n); index++) {
         struct tile t;
@@ -111,58 +146,53 @@ enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint6
             const uint64_t *share = m + t.group0;
             subtract(t.values, c, up, h_t[k], t.n);
             slice(dev, &t);
-            for (size_t j = 0; j + 1 < bits; j++, share += groups)
+            uint64_t spare[CPU_TILE_GROUPS], *g = NULL;
+            for (size_t j = 0; j + 1 < bits; j++, share += groups) {
+                uint64_t *p = spare;
+                places(&l, j, at, &g, &p);
                 if (t.groups == CPU_TILE_GROUPS) /* a loop of known length */
-                    leaves(g + j * words + at, p + j * words + at, t.rows[j], share, first, CPU_TILE_GROUPS);
+                    leaves(g, p, t.rows[j], share, first, CPU_TILE_GROUPS);
                 else
-                    leaves(g + j * words + at, p + j * words + at, t.rows[j], share, first, t.groups);
-            for (size_t q = 0; q < t.groups; q++)
-                top[at + q] = (t.rows[bits - 1][q] & first) ^ share[q];
+                    leaves(g, p, t.rows[j], share, first, t.groups);
+            }
+            for (size_t q = 0; q < t.groups; q++) /* the top bit, to the last row's g */
+                g[q] ^= (t.rows[bits - 1][q] & first) ^ share[q];
         }
     }
+    mask_message(dev, &l);
     return SS_OK;
 }
 
-enum ss_err cpu_carry_open(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p, const uint64_t *masks,
-                           size_t count, size_t words)
-{
-    const size_t pairs = count / 2, glo = pairs * words, plo = 2 * glo;
-    SS_REQUIRE(pairs > 0);
-#pragma omp parallel for num_threads(dev->threads) if (pairs * words >= CPU_PARALLEL_MIN)
-    for (size_t k = 0; k < pairs; k++)
-        for (size_t w = 0; w < words; w++) {
-            const size_t at = k * words + w, lo = 2 * k * words + w, hi = lo + words;
-            message[at] = p[hi] ^ masks[at];
-            message[glo + at] = g[lo] ^ masks[glo + at];
-            if (k)
-                message[plo + at - words] = p[lo] ^ masks[plo + at - words];
-        }
-    return SS_OK;
-}
-
-enum ss_err cpu_carry_close(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,
-                            const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
-                            size_t count, size_t words, int party)
+enum ss_err cpu_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
+                           const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
+                           size_t count, size_t words, int party)
 {
     const size_t pairs = count / 2, glo = pairs * words, plo = 2 * glo;
     const uint64_t first = party == 0 ? UINT64_MAX : 0;
+    const struct level l = {kept_out, message_out, masks + (3 * pairs - 1) * words, count - pairs, words};
     SS_REQUIRE(pairs > 0);
 #pragma omp parallel for num_threads(dev->threads) if (pairs * words >= CPU_PARALLEL_MIN)
-    for (size_t k = 0; k < pairs; k++)
+    for (size_t k = 0; k < pairs; k++) {
+        uint64_t *g, *p = NULL;
+        places(&l, k, 0, &g, &p);
         for (size_t w = 0; w < words; w++) {
-            const size_t at = k * words + w, hi = (2 * k + 1) * words + w;
+            const size_t at = k * words + w;
             const uint64_t d = mine[at] ^ theirs[at], e = mine[glo + at] ^ theirs[glo + at];
-            g_out[at] = g[hi] ^ (first & d & e) ^ (d & masks[glo + at]) ^ (e & masks[at]) ^ products[at];
+            g[w] = kept[at] ^ (first & d & e) ^ (d & masks[glo + at]) ^ (e & masks[at]) ^ products[at];
             if (!k)
                 continue;
             const size_t in = plo + at - words;
             const uint64_t f = mine[in] ^ theirs[in];
-            p_out[at] = (first & d & f) ^ (d & masks[in]) ^ (f & masks[at]) ^ products[glo + at - words];
+            p[w] = (first & d & f) ^ (d & masks[in]) ^ (f & masks[at]) ^ products[glo + at - words];
         }
-    if (count % 2) {
-        memcpy(g_out + pairs * words, g + (count - 1) * words, words * sizeof *g);
-        memcpy(p_out + pairs * words, p + (count - 1) * words, words * sizeof *p);
     }
+    if (count % 2) {
+        uint64_t *g, *p;
+        places(&l, pairs, 0, &g, &p);
+        memcpy(g, kept + pairs * words, words * sizeof *g);
+        memcpy(p, kept + (pairs + 1) * words, words * sizeof *p);
+    }
+    mask_message(dev, &l);
     return SS_OK;
 }
 

@@ -92,7 +92,6 @@ enum ss_err cpu_aes_mmo(struct ss_dev *dev, void *out, const void *in, size_t bl
 enum ss_err cpu_ring_add(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err cpu_ring_sub(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err cpu_ring_mul(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
-enum ss_err cpu_ring_xor(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err cpu_ring_add_bias(struct ss_dev *dev, uint64_t *x, const float *bias, size_t rows, size_t cols, unsigned bits,
                               const uint8_t *col_bits);
 enum ss_err cpu_ring_encode(struct ss_dev *dev, uint64_t *out, const float *x, size_t n, unsigned bits);
@@ -139,7 +138,8 @@ void cpu_select_sums_avx2(uint64_t sums[2], const uint64_t *bits, const struct s
 enum ss_err cpu_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
                               size_t rows, size_t cols);
 enum ss_err cpu_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
-                            const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+                            const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t rows,
+                            size_t cols);
 enum ss_err cpu_ring_square_sum(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *a,
                                 const uint64_t *c, size_t rows, size_t cols, int party);
 enum ss_err cpu_ring_spread(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
@@ -174,14 +174,12 @@ void cpu_slice(uint64_t *rows, const uint64_t *values, size_t groups);
 void cpu_slice_avx2(uint64_t *rows, const uint64_t *values, size_t groups);
 enum ss_err cpu_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
                            size_t n, unsigned bits);
-enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
-                             const uint64_t *c1, const uint64_t *m, const uint64_t *h_t, unsigned thresholds,
+enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
+                             const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
                              const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party);
-enum ss_err cpu_carry_open(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p, const uint64_t *masks,
-                           size_t count, size_t words);
-enum ss_err cpu_carry_close(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,
-                            const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
-                            size_t count, size_t words, int party);
+enum ss_err cpu_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
+                           const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
+                           size_t count, size_t words, int party);
 enum ss_err cpu_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
                            const uint64_t *masks1, size_t pairs, size_t words);
 enum ss_err cpu_bits_close(struct ss_dev *dev, uint64_t *s, uint64_t *sx, const uint64_t *e0, const uint64_t *e1,

@@ -13,11 +13,15 @@ enum ss_err cpu_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t 
 }
 
 enum ss_err cpu_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
-                            const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n)
+                            const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t rows,
+                            size_t cols)
 {
-#pragma omp parallel for num_threads(dev->threads) if (n >= CPU_PARALLEL_MIN)
-    for (size_t i = 0; i < n; i++)
-        out[i] = (d0[i] + d1[i]) * y[i] + a[i] * (e0[i] + (e1 ? e1[i] : 0)) + c[i];
+#pragma omp parallel for num_threads(dev->threads) collapse(2) if (rows * cols >= CPU_PARALLEL_MIN)
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            const size_t at = i * cols + j;
+            out[at] = (d0[j] + d1[j]) * y[at] + a[j] * (e0[at] + (e1 ? e1[at] : 0)) + c[at];
+        }
     return SS_OK;
 }
 

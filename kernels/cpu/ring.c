@@ -27,14 +27,6 @@ enum ss_err cpu_ring_mul(struct ss_dev *dev, uint64_t *out, const uint64_t *a, c
     return SS_OK;
 }
 
-enum ss_err cpu_ring_xor(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n)
-{
-#pragma omp parallel for num_threads(dev->threads) if (n >= CPU_PARALLEL_MIN)
-    for (size_t i = 0; i < n; i++)
-        out[i] = a[i] ^ b[i];
-    return SS_OK;
-}
-
 static int per_column(const uint8_t *columns, size_t j)
 {
     return columns ? columns[j] : 0;

@@ -94,15 +94,50 @@ enum ss_err ss_cuda_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t
     return SS_OK;
 }
 
+/* A level of the carry. Its masks and messages hold p_hi, g_lo, p_lo but pair 0's, one behind the other. */
+struct level {
+    uint64_t *kept, *message;
+    const uint64_t *masks;
+    size_t count, words;
+};
+struct joint { /* where word `at` of a pair lies in them */
+    size_t hi, g_lo, p_lo;
+};
+static __device__ __forceinline__ struct joint joint_of(size_t at, size_t pairs, size_t words)
+{
+    const size_t half = pairs * words;
+    return {at, half + at, 2 * half + at - words};
+}
+
+/* Word w of position k to where the level needs it. */
+static __device__ __forceinline__ void put(const struct level &l, size_t k, size_t w, uint64_t g, uint64_t p)
+{
+    const size_t at = k / 2 * l.words + w;
+    const struct joint j = joint_of(at, l.count / 2, l.words);
+    if (l.count == 1) {
+        l.message[w] = g ^ l.masks[w];
+    } else if (k % 2) {
+        l.kept[at] = g;
+        l.message[j.hi] = p ^ l.masks[j.hi];
+    } else if (k + 1 == l.count) {
+        l.kept[at] = g;
+        l.kept[at + l.words] = p;
+    } else {
+        l.message[j.g_lo] = g ^ l.masks[j.g_lo];
+        if (k > 0)
+            l.message[j.p_lo] = p ^ l.masks[j.p_lo];
+    }
+}
+
 struct leaves {
-    uint64_t *g, *p, *top;
+    struct level to;
     const uint64_t *c0, *c1, *m;
     const uint8_t *shift;
     uint64_t t[SS_MAX_THRESHOLDS];
 };
 
-/* Bytes a value, at 64 bits: 24 read, 15.9 written a threshold; c0 + c1 and m are kept in registers from threshold to
-   threshold. first: all bits on party 0, none on party 1. */
+/* Bytes a value, at 64 bits: 24 read; 15.9 written and 11.6 of masks read a threshold; c0 + c1 and m are kept in registers from
+   threshold to threshold. first: all bits on party 0, none on party 1. */
 __global__ void __launch_bounds__(THREADS)
     k_carry_leaves(const struct leaves a, size_t n, size_t cols, unsigned thresholds, unsigned bits, uint64_t first)
 {
@@ -110,6 +145,7 @@ __global__ void __launch_bounds__(THREADS)
     const size_t groups = (n + LANES - 1) / LANES, group0 = (size_t)blockIdx.x * GROUPS;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, column = threadIdx.x % GROUPS;
     const size_t group = group0 + column;
+    const uint64_t m_top = group < groups ? a.m[(bits - 1) * groups + group] : 0;
     uint64_t c[TURNS][2], m[ROWS];
     unsigned up[TURNS][2];
 #pragma unroll
@@ -137,29 +173,26 @@ __global__ void __launch_bounds__(THREADS)
 #pragma unroll
         for (int q = 0; q < ROWS; q++) {
             const unsigned row = threadIdx.x / GROUPS + q * STEP;
+            if (group >= groups || row + 1 >= bits)
+                continue;
             const uint64_t bit = tile[row][column];
-            const size_t at = ((size_t)row * thresholds + k) * groups + group;
-            if (group < groups && row + 1 < bits) {
-                a.g[at] = bit & m[q];
-                a.p[at] = (bit & first) ^ m[q];
-            }
-            if (group < groups && row + 1 == bits)
-                a.top[k * groups + group] = (bit & first) ^ m[q];
+            const uint64_t top = row + 2 == bits ? (tile[row + 1][column] & first) ^ m_top : 0;
+            put(a.to, row, k * groups + group, (bit & m[q]) ^ top, (bit & first) ^ m[q]);
         }
         __syncthreads();
     }
 }
 
-enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
-                                 const uint64_t *c1, const uint64_t *m, const uint64_t *h_t, unsigned thresholds,
+enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
+                                 const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
                                  const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party)
 {
     const size_t n = rows * cols;
-    SS_REQUIRE(bits >= 1 && bits <= LANES && thresholds <= SS_MAX_THRESHOLDS);
+    SS_REQUIRE(bits >= 2 && bits <= LANES && thresholds <= SS_MAX_THRESHOLDS);
     if (n == 0 || thresholds == 0)
         return SS_OK;
     CU(cudaSetDevice(dev->ordinal));
-    struct leaves a = {g, p, top, c0, c1, m, shift, {}};
+    struct leaves a = {{kept, message, masks, bits - 1, thresholds * div_up(n, LANES)}, c0, c1, m, shift, {}};
     for (unsigned k = 0; k < thresholds; k++)
         a.t[k] = h_t[k];
     const dim3 grid = grid_of(dev, div_up(n, LANES * GROUPS), thresholds);
@@ -168,81 +201,47 @@ enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, u
     return SS_OK;
 }
 
-/* ---- the tree: a thread per word of a pair. Arrays of masks and messages hold p_hi, g_lo, p_lo but pair 0's, one behind the
-   other. Bytes a word and pair: 72 opened, 112 closed (pair 0: 48 and 72), 80 dealt. */
-struct joint {
-    size_t hi, g_lo, p_lo;
-};
-static __device__ __forceinline__ struct joint joint_of(size_t at, size_t pairs, size_t words)
-{
-    const size_t half = pairs * words;
-    return {at, half + at, 2 * half + at - words};
-}
-
-__global__ void k_carry_open(uint64_t *message, const uint64_t *g, const uint64_t *p, const uint64_t *masks, size_t pairs,
-                             size_t words)
-{
-    const size_t at = flat_index();
-    if (at >= pairs * words)
-        return;
-    const size_t k = quotient(at, words), lo = at + k * words, hi = lo + words;
-    const struct joint j = joint_of(at, pairs, words);
-    message[j.hi] = p[hi] ^ masks[j.hi];
-    message[j.g_lo] = g[lo] ^ masks[j.g_lo];
-    if (k > 0)
-        message[j.p_lo] = p[lo] ^ masks[j.p_lo];
-}
-
-enum ss_err ss_cuda_carry_open(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p,
-                               const uint64_t *masks, size_t count, size_t words)
-{
-    const size_t pairs = count / 2;
-    SS_REQUIRE(pairs > 0);
-    if (words == 0)
-        return SS_OK;
-    CU(cudaSetDevice(dev->ordinal));
-    k_carry_open<<<(unsigned)div_up(pairs * words, THREADS), THREADS, 0, dev->stream>>>(message, g, p, masks, pairs, words);
-    CU_LAUNCHED("k_carry_open");
-    return SS_OK;
-}
-
-struct close_arrays {
-    uint64_t *g_out, *p_out;
-    const uint64_t *g, *p, *mine, *theirs, *masks, *products;
+/* ---- the tree: a thread per word of a position of the next level. Bytes a word of a joined pair: 120 (pair 0: 72), dealt: 80.
+ */
+struct join {
+    struct level to;
+    const uint64_t *kept, *mine, *theirs, *masks, *products;
 };
 
-__global__ void k_carry_close(const struct close_arrays a, size_t count, size_t words, uint64_t first)
+__global__ void k_carry_join(const struct join a, size_t pairs, uint64_t first)
 {
-    const size_t at = flat_index(), pairs = count / 2;
-    if (at >= (count - pairs) * words)
+    const size_t at = flat_index(), words = a.to.words;
+    if (at >= a.to.count * words)
         return;
-    const size_t k = quotient(at, words), lo = at + k * words, hi = lo + words;
+    const size_t k = quotient(at, words), w = at - k * words;
     if (k == pairs) { /* odd count */
-        a.g_out[at] = a.g[lo];
-        a.p_out[at] = a.p[lo];
+        put(a.to, k, w, a.kept[at], a.kept[at + words]);
         return;
     }
     const struct joint j = joint_of(at, pairs, words);
     const uint64_t d = a.mine[j.hi] ^ a.theirs[j.hi], e = a.mine[j.g_lo] ^ a.theirs[j.g_lo], mask = a.masks[j.hi];
-    a.g_out[at] = a.g[hi] ^ (first & d & e) ^ (d & a.masks[j.g_lo]) ^ (e & mask) ^ a.products[at];
-    if (k == 0)
-        return;
-    const uint64_t f = a.mine[j.p_lo] ^ a.theirs[j.p_lo];
-    a.p_out[at] = (first & d & f) ^ (d & a.masks[j.p_lo]) ^ (f & mask) ^ a.products[j.g_lo - words];
+    const uint64_t g = a.kept[at] ^ (first & d & e) ^ (d & a.masks[j.g_lo]) ^ (e & mask) ^ a.products[at];
+    uint64_t p = 0;
+    if (k > 0) {
+        const uint64_t f = a.mine[j.p_lo] ^ a.theirs[j.p_lo];
+        p = (first & d & f) ^ (d & a.masks[j.p_lo]) ^ (f & mask) ^ a.products[j.g_lo - words];
+    }
+    put(a.to, k, w, g, p);
 }
 
-enum ss_err ss_cuda_carry_close(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,
-                                const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
-                                size_t count, size_t words, int party)
+enum ss_err ss_cuda_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
+                               const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
+                               size_t count, size_t words, int party)
 {
-    const size_t n = (count - count / 2) * words;
-    SS_REQUIRE(count >= 2);
+    const size_t pairs = count / 2, next = count - pairs;
+    SS_REQUIRE(pairs > 0);
     if (words == 0)
         return SS_OK;
     CU(cudaSetDevice(dev->ordinal));
-    const struct close_arrays a = {g_out, p_out, g, p, mine, theirs, masks, products};
-    k_carry_close<<<(unsigned)div_up(n, THREADS), THREADS, 0, dev->stream>>>(a, count, words, party == 0 ? ~(uint64_t)0 : 0);
-    CU_LAUNCHED("k_carry_close");
+    const struct join a = {
+        {kept_out, message_out, masks + (3 * pairs - 1) * words, next, words}, kept, mine, theirs, masks, products};
+    k_carry_join<<<(unsigned)div_up(next * words, THREADS), THREADS, 0, dev->stream>>>(a, pairs, party == 0 ? ~(uint64_t)0 : 0);
+    CU_LAUNCHED("k_carry_join");
     return SS_OK;
 }
 

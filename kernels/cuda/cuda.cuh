@@ -125,7 +125,6 @@ enum ss_err ss_cuda_gemm_ring(struct ss_dev *dev, uint64_t *out, const uint64_t 
 enum ss_err ss_cuda_ring_add(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err ss_cuda_ring_sub(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err ss_cuda_ring_mul(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
-enum ss_err ss_cuda_ring_xor(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n);
 enum ss_err ss_cuda_ring_add_bias(struct ss_dev *dev, uint64_t *x, const float *bias, size_t rows, size_t cols, unsigned bits,
                                   const uint8_t *col_bits);
 enum ss_err ss_cuda_ring_encode(struct ss_dev *dev, uint64_t *out, const float *x, size_t n, unsigned bits);
@@ -161,7 +160,8 @@ enum ss_err ss_cuda_lookup_close(struct ss_dev *dev, uint64_t *out, const uint64
 enum ss_err ss_cuda_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint64_t *a, size_t a_stride, const uint64_t *b,
                                   size_t rows, size_t cols);
 enum ss_err ss_cuda_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
-                                const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n);
+                                const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t rows,
+                                size_t cols);
 enum ss_err ss_cuda_ring_square_sum(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1,
                                     const uint64_t *a, const uint64_t *c, size_t rows, size_t cols, int party);
 enum ss_err ss_cuda_ring_spread(struct ss_dev *dev, uint64_t *out, const uint64_t *in, const struct ss_ragged *r);
@@ -179,14 +179,12 @@ enum ss_err ss_cuda_tournament_join(struct ss_dev *dev, uint64_t *out, const uin
                                     const struct ss_ragged *r, unsigned level);
 enum ss_err ss_cuda_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
                                size_t n, unsigned bits);
-enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *g, uint64_t *p, uint64_t *top, const uint64_t *c0,
-                                 const uint64_t *c1, const uint64_t *m, const uint64_t *h_t, unsigned thresholds,
+enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
+                                 const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
                                  const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party);
-enum ss_err ss_cuda_carry_open(struct ss_dev *dev, uint64_t *message, const uint64_t *g, const uint64_t *p,
-                               const uint64_t *masks, size_t count, size_t words);
-enum ss_err ss_cuda_carry_close(struct ss_dev *dev, uint64_t *g_out, uint64_t *p_out, const uint64_t *g, const uint64_t *p,
-                                const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
-                                size_t count, size_t words, int party);
+enum ss_err ss_cuda_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
+                               const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
+                               size_t count, size_t words, int party);
 enum ss_err ss_cuda_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
                                const uint64_t *masks1, size_t pairs, size_t words);
 enum ss_err ss_cuda_bits_close(struct ss_dev *dev, uint64_t *s, uint64_t *sx, const uint64_t *e0, const uint64_t *e1,

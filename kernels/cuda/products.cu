@@ -36,26 +36,29 @@ enum ss_err ss_cuda_ring_sub_rows(struct ss_dev *dev, uint64_t *out, const uint6
 }
 
 struct beaver_arrays {
-    uint64_t *out; /* may be any of the others */
+    uint64_t *out;
     const uint64_t *d0, *d1, *y, *a, *e0, *e1, *c;
 };
 
-__global__ void k_beaver(struct beaver_arrays p, size_t n)
+__global__ void k_beaver(struct beaver_arrays p, size_t n, size_t cols)
 {
     const size_t i = flat_index();
     if (i >= n)
         return;
-    p.out[i] = (p.d0[i] + p.d1[i]) * p.y[i] + p.a[i] * (p.e0[i] + (p.e1 ? p.e1[i] : 0)) + p.c[i];
+    const size_t j = i - quotient(i, cols) * cols;
+    p.out[i] = (p.d0[j] + p.d1[j]) * p.y[i] + p.a[j] * (p.e0[i] + (p.e1 ? p.e1[i] : 0)) + p.c[i];
 }
 
 enum ss_err ss_cuda_ring_beaver(struct ss_dev *dev, uint64_t *out, const uint64_t *d0, const uint64_t *d1, const uint64_t *y,
-                                const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t n)
+                                const uint64_t *a, const uint64_t *e0, const uint64_t *e1, const uint64_t *c, size_t rows,
+                                size_t cols)
 {
+    const size_t n = rows * cols;
     if (n == 0)
         return SS_OK;
     CU(cudaSetDevice(dev->ordinal));
     const struct beaver_arrays p = {out, d0, d1, y, a, e0, e1, c};
-    k_beaver<<<(unsigned)div_up(n, THREADS), THREADS, 0, dev->stream>>>(p, n);
+    k_beaver<<<(unsigned)div_up(n, THREADS), THREADS, 0, dev->stream>>>(p, n, cols);
     CU_LAUNCHED("k_beaver");
     return SS_OK;
 }

@@ -6,7 +6,7 @@
 #include <math.h>
 
 enum { THREADS = 256 };
-enum map { MAP_ADD, MAP_SUB, MAP_MUL, MAP_XOR, MAP_ADD_CONST };
+enum map { MAP_ADD, MAP_SUB, MAP_MUL, MAP_ADD_CONST };
 
 /* The caller's `wide` says that every array is 16-byte aligned; i is even, so a pair is then one access. */
 static __device__ __forceinline__ ulonglong2 load2(const uint64_t *p, size_t i, size_t n, int wide)
@@ -58,8 +58,6 @@ template <int OP> static __device__ __forceinline__ uint64_t map2(uint64_t a, ui
         return a - b;
     if (OP == MAP_MUL)
         return a * b;
-    if (OP == MAP_XOR)
-        return a ^ b;
     return a + b + constant;
 }
 
@@ -103,11 +101,6 @@ enum ss_err ss_cuda_ring_sub(struct ss_dev *dev, uint64_t *out, const uint64_t *
 enum ss_err ss_cuda_ring_mul(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n)
 {
     return map<MAP_MUL>(dev, out, a, b, n, 0);
-}
-
-enum ss_err ss_cuda_ring_xor(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n)
-{
-    return map<MAP_XOR>(dev, out, a, b, n, 0);
 }
 
 enum ss_err ss_cuda_trunc_open(struct ss_dev *dev, uint64_t *c, const uint64_t *x, const uint64_t *r, size_t n, int party)

@@ -88,7 +88,7 @@ static enum ss_err combine(struct ss_ctx *party, const uint64_t *batch, const ui
     SS_TRY(b->ring_spread(party->dev, wide, y, r));
     SS_TRY(b->ring_spread(party->dev, wide + n, sum, r));
     party->counters.triples_elem += (int64_t)n;
-    return b->ring_beaver(party->dev, out, d[0], d[1], wide, batch, wide + n, NULL, batch + n + r->rows, n);
+    return b->ring_beaver(party->dev, out, d[0], d[1], wide, batch, wide + n, NULL, batch + n + r->rows, 1, n);
 }
 
 enum ss_err ss_beaver_scale_opened(struct ss_ctx *party, const uint64_t *batch, const struct ss_buf *opened,
@@ -133,7 +133,7 @@ enum ss_err ss_beaver_part(struct ss_ctx *party, const uint64_t *batch, struct s
     SS_TRY(ss_exchange(party, "beav", mine, theirs, 2 * n * sizeof(uint64_t)));
     party->counters.opened_words += (int64_t)(2 * n);
     party->counters.triples_elem += (int64_t)n;
-    return b->ring_beaver(party->dev, out, mine, theirs, y, a, mine + n, theirs + n, c, n);
+    return b->ring_beaver(party->dev, out, mine, theirs, y, a, mine + n, theirs + n, c, 1, n);
 }
 
 enum ss_err ss_beaver_elements(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot, struct ss_buf *work,

@@ -3,8 +3,8 @@
      a (n) | masks of the levels' factors | bits of rho (W)                       both parties from their seeds
      bits of a (B, G) | the levels' products | rho (T, n) | rho a (T, n) if wanted   P0 from its seed, P1 received
 
-   Bits are shared by XOR, a, rho and rho a additively. Level by level as carry_open of kernels/backend.h lays them out. In a
-   message the bits of padding are masked like all others. */
+   Bits are shared by XOR, a, rho and rho a additively. Masks and products lie as kernels/backend.h has a carry's: level
+   behind level, and rho's bits as the root's mask. In a message the bits of padding are masked like all others. */
 #include "variants/lib/compare.h"
 
 #include "harness/channel.h"
@@ -91,53 +91,46 @@ enum ss_err ss_compare_receive(struct ss_ctx *party, struct ss_seeds *seeds, str
     return all ? SS_OK : ss_recv(party, SS_DEALER, "cmpr", batch + l.dealt, (l.all - l.dealt) * sizeof(uint64_t));
 }
 
-/* Temporaries of one call. Levels of the carry go from one g, p to the other and back. */
+/* Temporaries of one call; levels of the carry go from one `kept` and `message` to the other and back. */
 struct room {
     uint64_t *c[2]; /* (n): opened x - a, mine and theirs */
-    uint64_t *g[2], *p[2];
-    uint64_t *top;        /* (W) */
-    uint64_t *message[2]; /* of a level, then of the bits; mine and theirs */
+    uint64_t *kept[2], *message[2], *theirs;
 };
 
 static enum ss_err room_open(struct ss_ctx *party, struct ss_buf *work, const struct ss_compare_shape *s, size_t n,
                              size_t words, struct room *r)
 {
-    const size_t leaves = s->bits - 1, half = leaves - leaves / 2, level = leaves > 1 ? mask_words(leaves / 2, words) : 0;
-    const size_t message = level > words ? level : words;
-    SS_TRY(ss_buf_grow(party, work, (2 * n + (2 * leaves + 2 * half + 1) * words + 2 * message) * sizeof(uint64_t),
-                       SS_TAG_buffers));
+    const size_t pairs = (s->bits - 1) / 2, kept = (pairs + 2) * words, message = pairs ? mask_words(pairs, words) : words;
+    SS_TRY(ss_buf_grow(party, work, (2 * n + 2 * kept + 3 * message) * sizeof(uint64_t), SS_TAG_buffers));
     uint64_t *p = (uint64_t *)work->p;
     for (int i = 0; i < 2; i++) {
-        const size_t size = (i ? half : leaves) * words;
         r->c[i] = p, p += n;
-        r->g[i] = p, p += size;
-        r->p[i] = p, p += size;
+        r->kept[i] = p, p += kept;
         r->message[i] = p, p += message;
     }
-    r->top = p;
+    r->theirs = p;
     return SS_OK;
 }
 
-/* The carry into the top bit, (W) at *carry. */
-static enum ss_err make_carry(struct ss_ctx *party, const struct room *r, const uint64_t *batch, const struct layout *l,
-                              size_t leaves, const uint64_t **carry)
+/* The top bits xor rho, from the leaves on; (W) at *bits, theirs in the room. */
+static enum ss_err open_bits(struct ss_ctx *party, const struct room *r, const uint64_t *batch, const struct layout *l,
+                             size_t leaves, const uint64_t **bits)
 {
-    const struct ss_backend *b = party->backend;
     size_t masks = l->masks, products = l->products;
     int at = 0;
     for (size_t count = leaves; count > 1; count -= count / 2, at = 1 - at) {
         const size_t pairs = count / 2, opened = mask_words(pairs, l->words);
-        SS_TRY(b->carry_open(party->dev, r->message[0], r->g[at], r->p[at], batch + masks, count, l->words));
-        SS_TRY(ss_exchange(party, "cary", r->message[0], r->message[1], opened * sizeof(uint64_t)));
+        SS_TRY(ss_exchange(party, "cary", r->message[at], r->theirs, opened * sizeof(uint64_t)));
         party->counters.opened_words += (int64_t)opened;
         party->counters.triples_bin += 64 * (int64_t)product_words(pairs, l->words);
-        SS_TRY(b->carry_close(party->dev, r->g[1 - at], r->p[1 - at], r->g[at], r->p[at], r->message[0], r->message[1],
-                              batch + masks, batch + products, count, l->words, party->role));
+        SS_TRY(party->backend->carry_join(party->dev, r->kept[1 - at], r->message[1 - at], r->kept[at], r->message[at],
+                                          r->theirs, batch + masks, batch + products, count, l->words, party->role));
         masks += opened;
         products += product_words(pairs, l->words);
     }
-    *carry = r->g[at];
-    return SS_OK;
+    *bits = r->message[at];
+    party->counters.opened_words += (int64_t)l->words;
+    return ss_exchange(party, "bits", *bits, r->theirs, l->words * sizeof(uint64_t));
 }
 
 enum ss_err ss_compare(struct ss_ctx *party, struct ss_buf *work, const struct ss_compare_call *call)
@@ -147,22 +140,19 @@ enum ss_err ss_compare(struct ss_ctx *party, struct ss_buf *work, const struct s
     const size_t n = call->rows * call->cols;
     const struct layout l = layout_of(s, n);
     struct room r;
-    const uint64_t *carry;
+    const uint64_t *bits;
     SS_REQUIRE(!call->sx || s->product);
     const uint64_t *batch = ss_corr_take(party, call->corr, call->slot, l.all);
     SS_TRY(room_open(party, work, s, n, l.words, &r));
 
     SS_TRY(b->ring_sub_rows(party->dev, r.c[0], call->x, call->x_stride, batch, call->rows, call->cols));
     SS_TRY(ss_exchange(party, "open", r.c[0], r.c[1], n * sizeof(uint64_t)));
-    SS_TRY(b->carry_leaves(party->dev, r.g[0], r.p[0], r.top, r.c[0], r.c[1], batch + l.bits_a, call->h_t, s->thresholds,
-                           call->shift, call->rows, call->cols, s->bits, party->role));
-    SS_TRY(make_carry(party, &r, batch, &l, s->bits - 1, &carry));
-    SS_TRY(b->ring_xor(party->dev, r.top, r.top, carry, l.words));
-    SS_TRY(b->ring_xor(party->dev, r.message[0], r.top, batch + l.bits_rho, l.words));
-    SS_TRY(ss_exchange(party, "bits", r.message[0], r.message[1], l.words * sizeof(uint64_t)));
-    party->counters.opened_words += (int64_t)(n + l.words);
-    return b->bits_close(party->dev, call->s, call->sx, r.message[0], r.message[1], batch + l.rho,
-                         s->product ? batch + l.rho_a : NULL, batch, r.c[0], r.c[1], n, s->thresholds, party->role);
+    party->counters.opened_words += (int64_t)n;
+    SS_TRY(b->carry_leaves(party->dev, r.kept[0], r.message[0], r.c[0], r.c[1], batch + l.bits_a, batch + l.masks, call->h_t,
+                           s->thresholds, call->shift, call->rows, call->cols, s->bits, party->role));
+    SS_TRY(open_bits(party, &r, batch, &l, s->bits - 1, &bits));
+    return b->bits_close(party->dev, call->s, call->sx, bits, r.theirs, batch + l.rho, s->product ? batch + l.rho_a : NULL,
+                         batch, r.c[0], r.c[1], n, s->thresholds, party->role);
 }
 
 void ss_compare_cost(const struct ss_compare_shape *s, size_t n, struct ss_counters *e)

@@ -104,29 +104,28 @@ static enum ss_err open_factors(struct ss_ctx *party, const uint64_t *masks, con
                                 uint64_t *theirs, unsigned k, unsigned first, unsigned last, size_t n)
 {
     const size_t from = place(k, first) * n, words = place(k, last + 1) * n - from;
-    for (unsigned j = first; j <= last; j++)
-        if (is_factor(k, j)) {
-            const size_t at = place(k, j) * n;
-            SS_TRY(party->backend->ring_sub(party->dev, mine + at, z + (j - 1) * n, masks + at, n));
-        }
+    for (unsigned j = first, end; j <= last; j = end + 1) { /* factors from j to before end, in one call */
+        for (end = j; end <= last && is_factor(k, end);)
+            end++;
+        const size_t at = place(k, j) * n;
+        SS_TRY(party->backend->ring_sub(party->dev, mine + at, z + (j - 1) * n, masks + at, (end - j) * n));
+    }
     SS_TRY(ss_exchange(party, "powr", mine + from, theirs + from, words * sizeof(uint64_t)));
     party->counters.opened_words += (int64_t)words;
     return SS_OK;
 }
 
-/* z^(h + 1) .. z^last at twice the bits from opened factors. */
+/* z^(h + 1) .. z^last at twice the bits from opened factors: z^h times z .. z^(last - h), which lie first. */
 static enum ss_err multiply(struct ss_ctx *party, const uint64_t *batch, uint64_t *z, const uint64_t *mine,
                             const uint64_t *theirs, unsigned k, unsigned h, unsigned last, size_t n)
 {
     const uint64_t *products = batch + ss_power_factors(k) * n;
     const size_t hi = place(k, h) * n;
-    for (unsigned i = h + 1; i <= last; i++) {
-        const size_t lo = place(k, i - h) * n;
-        SS_TRY(party->backend->ring_beaver(party->dev, z + (i - 1) * n, mine + hi, theirs + hi, z + (i - h - 1) * n, batch + hi,
-                                           mine + lo, theirs + lo, products + (i - 2) * n, n));
-        *(i == 2 * h ? &party->counters.triples_square : &party->counters.triples_elem) += (int64_t)n;
-    }
-    return SS_OK;
+    const bool square = last == 2 * h;
+    party->counters.triples_square += square ? (int64_t)n : 0;
+    party->counters.triples_elem += (int64_t)((last - h - square) * n);
+    return party->backend->ring_beaver(party->dev, z + h * n, mine + hi, theirs + hi, z, batch + hi, mine, theirs,
+                                       products + (h - 1) * n, last - h, n);
 }
 
 enum ss_err ss_powers(struct ss_ctx *party, struct ss_corr *corr, enum ss_corr_slot slot, struct ss_buf *work, uint64_t *z,
