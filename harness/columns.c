@@ -208,7 +208,7 @@ static void get_func_per_layer(struct ss_value *v, const struct ss_result *r)
 }
 static void get_bytes_per_token(struct ss_value *v, const struct ss_result *r)
 {
-    set_real(v, (double)ss_counters_bytes_between(&r->counters) / (double)r->cell.tokens);
+    set_real(v, (double)ss_counters_bytes_between(&r->counters) / (double)ss_cell_job(&r->cell, &r->shape, NULL).tokens);
 }
 
 /* ---- timed ---- */
@@ -254,7 +254,7 @@ static void get_tokens_per_s(struct ss_value *v, const struct ss_result *r)
     get_online_ms(&t, r);
     if (!t.present || t.real <= 0)
         return;
-    double n = 1000 * (double)r->cell.tokens;
+    double n = 1000 * (double)ss_cell_job(&r->cell, &r->shape, NULL).tokens;
     set_real(v, n / t.real);
     v->has_interval = t.has_interval && t.lo > 0;
     v->lo = n / t.hi;
@@ -326,7 +326,7 @@ static const struct {
     C(offline_ms, "offline, median", "ms", REAL, TIMED),
     C(weights_ms, "weight generation or loading, median", "ms", REAL, TIMED),
     C(device_ms, "device span, median", "ms", REAL, TIMED),
-    C(tokens_per_s, "prompt tokens per second", "1/s", REAL, TIMED),
+    C(tokens_per_s, "tokens of the pass per second", "1/s", REAL, TIMED),
     C(rel_l2, "relative L2 error of the logits", "", REAL, COUNTED),
     C(max_abs, "largest error of a logit", "", REAL, COUNTED),
     C(kl, "KL from plain", "nats", REAL, COUNTED),
