@@ -1,5 +1,5 @@
 /* columns.c — the registry of columns. Counters, tags and operations come from their X-macro lists, floors from
-   columns_floor.c, options, functions and ratios from columns_cell.c. */
+   columns_floor.c, options, functions and ratios from columns_cell.c, the machine from columns_machine.c. */
 #include "harness/columns.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 #include "harness/text.h"
 
 typedef void (*getter)(struct ss_value *v, const struct ss_result *r);
-enum { PLAIN, COUNTER, PEAK, OP_TIME, FLOOR, FUNCTION, RATIO, OPTION };
+enum { PLAIN, COUNTER, PEAK, OP_TIME, FLOOR, FUNCTION, RATIO, MACHINE, OPTION };
 
 static void set_count(struct ss_value *v, int64_t value)
 {
@@ -59,30 +59,18 @@ static const struct ss_variant *variant_of(const struct ss_result *r)
 }
 
 /* ---- identity ---- */
-static void get_model(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.model);
-}
-static void get_variant(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.variant);
-}
-static void get_backend(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.backend);
-}
-static void get_phase(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.phase);
-}
-static void get_options(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.options);
-}
-static void get_id(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.id);
-}
+#define FIELD(name)                                                                                                            \
+    static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
+    {                                                                                                                          \
+        set_text(v, r->cell.name);                                                                                             \
+    }
+FIELD(model)
+FIELD(variant)
+FIELD(backend)
+FIELD(phase)
+FIELD(options)
+FIELD(id)
+#undef FIELD
 static void get_tokens(struct ss_value *v, const struct ss_result *r)
 {
     set_count(v, (int64_t)r->cell.tokens);
@@ -345,12 +333,13 @@ static const struct {
 };
 enum {
     N_REGISTRY = sizeof registry / sizeof registry[0],
-    N_FIXED =
+    N_RATIOS_END =
         N_REGISTRY + SS_N_COUNTERS + SS_N_TAGS + SS_N_OPS + SS_N_FLOOR_COLUMNS + SS_N_FUNCTION_COLUMNS + SS_N_RATIO_COLUMNS,
+    N_FIXED = N_RATIOS_END + SS_N_MACHINE_COLUMNS,
     MOST_NAMES = N_FIXED + SS_MAX_OPTION_COLUMNS
 };
 
-/* index counts through registry, counters, tags, operations, floors, functions, ratios, options. */
+/* index counts through registry, counters, tags, operations, floors, functions, ratios, machine, options. */
 static void describe(struct ss_column *c, size_t index)
 {
     *c = (struct ss_column){.index = index, .unit = ""};
@@ -387,9 +376,14 @@ static void describe(struct ss_column *c, size_t index)
         ss_option_describe(c, index - N_FIXED);
         return;
     }
-    if (index >= N_FIXED - SS_N_RATIO_COLUMNS) {
+    if (index >= N_RATIOS_END) {
+        c->family = MACHINE;
+        ss_machine_describe(c, index - N_RATIOS_END);
+        return;
+    }
+    if (index >= N_RATIOS_END - SS_N_RATIO_COLUMNS) {
         c->family = RATIO;
-        ss_ratio_describe(c, index - (N_FIXED - SS_N_RATIO_COLUMNS));
+        ss_ratio_describe(c, index - (N_RATIOS_END - SS_N_RATIO_COLUMNS));
         return;
     }
     if (c->index >= SS_N_OPS + SS_N_FLOOR_COLUMNS) {
@@ -465,6 +459,9 @@ void ss_column_value(struct ss_value *v, const struct ss_column *c, const struct
         break;
     case RATIO:
         ss_ratio_value(v, c, r);
+        break;
+    case MACHINE:
+        ss_machine_value(v, c, r);
         break;
     case OPTION:
         ss_option_value(v, c, r);
