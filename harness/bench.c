@@ -20,7 +20,8 @@ struct bench {
     struct ss_model model;
     struct ss_session_config config;
     struct ss_session *session;
-    int32_t *ids;      /* (tokens) */
+    struct ss_job job; /* one pass of the cell */
+    int32_t *ids;      /* (past + tokens) */
     float *logits;     /* (vocab) of the last position */
     double *online;    /* (reps_max) ns, for the stop rule */
     bool has_counters; /* of an earlier pass, in the result */
@@ -85,6 +86,8 @@ static enum ss_err note_run(struct ss_result *r, const struct ss_session_config 
     SS_TRY(ss_pairs_add(p, "placement", "%s", g->placement));
     SS_TRY(ss_pairs_add(p, "phase", "%s", r->cell.phase));
     SS_TRY(ss_pairs_add(p, "tokens", "%zu", r->cell.tokens));
+    if (ss_cell_decodes(&r->cell))
+        SS_TRY(ss_pairs_add(p, "past", "%zu", r->cell.tokens));
     SS_TRY(ss_pairs_add(p, "seed", "%" PRIu64, r->cell.seed));
     SS_TRY(ss_pairs_add(p, "reference", "%s", r->cell.reference ? "yes" : "no"));
     SS_TRY(ss_pairs_add(p, "warmup", "%zu", e->warmup));
@@ -103,9 +106,9 @@ static enum ss_err note_run(struct ss_result *r, const struct ss_session_config 
 static enum ss_err resolve(struct ss_result *r, struct bench *b)
 {
     const struct ss_cell *c = b->cell;
-    const bool copy = strcmp(c->phase, "copy") == 0;
-    if (!copy && strcmp(c->phase, "prefill") != 0)
-        SS_FAIL(SS_USAGE, "phase '%s' is unknown; this version measures prefill and copy", c->phase);
+    const bool copy = ss_cell_copies(c);
+    if (!copy && strcmp(c->phase, "prefill") != 0 && !ss_cell_decodes(c))
+        SS_FAIL(SS_USAGE, "phase '%s' is unknown; it is prefill, decode or copy", c->phase);
     SS_TRY(ss_model_find(&b->model, c->model));
     r->shape = b->model.shape;
     r->params = ss_shape_params(&r->shape);
@@ -114,11 +117,12 @@ static enum ss_err resolve(struct ss_result *r, struct bench *b)
         SS_FAIL(SS_USAGE, "variant '%s' is unknown; `shardscale list` names those of this build", c->variant);
     if (copy && (v->value != SS_F32 || r->shape.vocab != r->shape.d_model))
         SS_FAIL(SS_USAGE, "phase copy measures variants on cleartext with model 'copy', not %s with %s", v->name, c->model);
+    b->job = ss_cell_job(c, &r->shape, b->config.option);
     b->config = (struct ss_session_config){.model = &b->model,
                                            .variant = v,
                                            .backend = c->backend,
                                            .placement = "one",
-                                           .max_tokens = c->tokens,
+                                           .max_tokens = b->job.past + b->job.tokens,
                                            .all_logits = copy,
                                            .copy_only = copy,
                                            .seed = c->seed,
@@ -132,23 +136,25 @@ static enum ss_err resolve(struct ss_result *r, struct bench *b)
 
 static enum ss_err prepare(struct ss_result *r, struct bench *b)
 {
-    size_t tokens = b->cell->tokens, vocab = b->model.shape.vocab;
+    const size_t positions = b->job.past + b->job.tokens, vocab = b->model.shape.vocab;
     size_t reps_max = b->effort->reps_max > 0 ? b->effort->reps_max : 1;
-    b->ids = calloc(tokens > 0 ? tokens : 1, sizeof *b->ids);
+    b->ids = calloc(positions > 0 ? positions : 1, sizeof *b->ids);
     b->logits = calloc(vocab > 0 ? vocab : 1, sizeof *b->logits);
     b->online = calloc(reps_max, sizeof *b->online);
     r->pass = calloc(reps_max, sizeof *r->pass);
     if (!b->ids || !b->logits || !b->online || !r->pass)
         SS_FAIL(SS_ENV, "no memory for %zu repetitions; lower reps_max", reps_max);
-    if (b->cell->reference)
+    const bool counts = b->cell->reference && b->job.past == 0; /* arguments are those of a pass from an empty cache */
+    if (counts)
         r->arguments = b->config.arguments = calloc(1, sizeof *r->arguments);
-    if (b->cell->reference && !r->arguments)
+    if (counts && !r->arguments)
         SS_FAIL(SS_ENV, "no memory to count the arguments of functions; close other programs");
-    ss_synth_ids(b->ids, tokens, vocab, b->cell->seed);
+    ss_synth_ids(b->ids, positions, vocab, b->cell->seed);
     SS_TRY(ss_session_open(&b->session, &b->config));
     SS_TRY(ss_pairs_add(&r->config, "cc_mode", "%s", ss_session_cc_mode(b->session)));
     SS_TRY(ss_pairs_add(&r->config, "attestation", "%s", ss_session_attestation(b->session)));
-    return ss_pairs_add(&r->config, "residency", "%s", ss_session_resident(b->session) ? "resident" : "streamed");
+    SS_TRY(ss_pairs_add(&r->config, "residency", "%s", ss_session_resident(b->session) ? "resident" : "streamed"));
+    return b->job.past > 0 ? ss_session_pass(b->session, b->ids, b->job.past, NULL, NULL) : SS_OK;
 }
 
 /* What the session counted in its last pass. */
@@ -174,7 +180,8 @@ static enum ss_err run_pass(struct ss_result *r, struct bench *b, struct ss_pass
         memset(r->arguments, 0, sizeof *r->arguments);
     int64_t before = gpu ? ss_env_gpu_energy_mj() : -1;
     float *logits = b->config.copy_only ? NULL : b->logits;
-    enum ss_err err = ss_session_pass(b->session, b->ids, b->cell->tokens, logits, pass);
+    const struct ss_job *job = &b->job;
+    enum ss_err err = ss_session_pass_after(b->session, job->past, b->ids + job->past, job->tokens, logits, pass);
     int64_t after = gpu ? ss_env_gpu_energy_mj() : -1;
     pass->energy_mj = before >= 0 && after >= before ? after - before : -1;
     pass->sm_clock_mhz = gpu ? ss_env_gpu_clock() : -1;

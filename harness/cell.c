@@ -11,6 +11,27 @@
 
 const char *const ss_status_names[3] = {[SS_MEASURED] = "measured", [SS_FAILED] = "failed", [SS_SKIPPED] = "skipped"};
 
+bool ss_cell_copies(const struct ss_cell *c)
+{
+    return strcmp(c->phase, "copy") == 0;
+}
+
+bool ss_cell_decodes(const struct ss_cell *c)
+{
+    return strcmp(c->phase, "decode") == 0;
+}
+
+struct ss_job ss_cell_job(const struct ss_cell *c, const struct ss_shape *shape, const int64_t *option)
+{
+    const bool decodes = ss_cell_decodes(c), copies = ss_cell_copies(c);
+    return (struct ss_job){.shape = shape,
+                           .tokens = decodes ? 1 : c->tokens,
+                           .past = decodes ? c->tokens : 0,
+                           .all_logits = copies, /* every row comes back */
+                           .copy_only = copies,
+                           .option = option};
+}
+
 void ss_cell_identify(struct ss_cell *c)
 {
     char text[sizeof *c + 256]; /* all fields, their names and two 20-digit numbers */

@@ -11,7 +11,7 @@ struct ss_cell {
     char model[64];
     char variant[24];
     char backend[16];
-    char phase[16];    /* "prefill" */
+    char phase[16];    /* "prefill": a pass of `tokens`; "decode": one token on top of `tokens` cached positions */
     char options[256]; /* resolved, ss_options_print */
     size_t tokens;
     uint64_t seed;
@@ -70,9 +70,13 @@ size_t ss_result_processes(const struct ss_result *r); /* fresh processes that i
    are not those of r. */
 SS_CHECKED enum ss_err ss_result_append(struct ss_result *r, const struct ss_result *more);
 void ss_cell_identify(struct ss_cell *c); /* fills id */
-/* Runs the cell in this process: session, warm-up, repetitions until stop, distance to the reference cell's result (NULL: not
-   compared). r is filled in every case; the return value is SS_OK, SS_SKIP, SS_COUNTS or another failure, which r->status and
-   r->reason repeat. */
+bool ss_cell_decodes(const struct ss_cell *c);
+bool ss_cell_copies(const struct ss_cell *c);
+/* What one measured pass of the cell is, for cost(). */
+struct ss_job ss_cell_job(const struct ss_cell *c, const struct ss_shape *shape, const int64_t *option);
+/* Runs the cell in this process: session, (decode) one pass of all cached positions, warm-up, repetitions until stop, distance
+   to the reference cell's result (NULL: not compared). r is filled in every case; the return value is SS_OK, SS_SKIP, SS_COUNTS
+   or another failure, which r->status and r->reason repeat. */
 enum ss_err ss_bench_cell(struct ss_result *r, const struct ss_cell *cell, const struct ss_effort *effort,
                           const struct ss_result *reference);
 #endif

@@ -6,6 +6,7 @@
 
 #include "harness/report.h"
 #include "harness/store.h"
+#include "harness/sweep.h"
 
 /* Counters against the closed form, as stored and as this program's cost() has it now. */
 static enum ss_err check_counters(const struct ss_result *cells, size_t n)
@@ -19,7 +20,7 @@ static enum ss_err check_counters(const struct ss_result *cells, size_t n)
         const struct ss_variant *v = ss_variant_find(c->cell.variant);
         int64_t option[SS_MAX_OPTIONS] = {0};
         if (c->status == SS_MEASURED && v && ss_options_parse(v, c->cell.options, option) == SS_OK) {
-            const struct ss_job job = {.shape = &c->shape, .tokens = c->cell.tokens, .option = option};
+            const struct ss_job job = ss_cell_job(&c->cell, &c->shape, option);
             now = (struct ss_counters){0};
             v->cost(&job, &now);
         }
@@ -30,9 +31,10 @@ static enum ss_err check_counters(const struct ss_result *cells, size_t n)
         if (at < 0)
             continue;
         differ++;
-        ss_warn("%s %s %zu tokens (%s): %s is %lld, cost() says %lld", c->cell.model, c->cell.variant, c->cell.tokens,
-                c->cell.id, ss_counter_names[at].name, (long long)ss_counters_values(&c->counters)[at],
-                (long long)ss_counters_values(&now)[at]);
+        char label[160];
+        ss_cell_label(label, sizeof label, &c->cell);
+        ss_warn("%s (%s): %s is %lld, cost() says %lld", label, c->cell.id, ss_counter_names[at].name,
+                (long long)ss_counters_values(&c->counters)[at], (long long)ss_counters_values(&now)[at]);
     }
     if (differ)
         SS_FAIL(SS_COUNTS,

@@ -1,5 +1,5 @@
 /* columns.c — the registry of columns. Counters, tags and operations come from their X-macro lists, floors from
-   columns_floor.c, options, functions and ratios from columns_cell.c. */
+   columns_floor.c, options, functions and ratios from columns_cell.c, the machine from columns_machine.c. */
 #include "harness/columns.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 #include "harness/text.h"
 
 typedef void (*getter)(struct ss_value *v, const struct ss_result *r);
-enum { PLAIN, COUNTER, PEAK, OP_TIME, FLOOR, FUNCTION, RATIO, OPTION };
+enum { PLAIN, COUNTER, PEAK, OP_TIME, FLOOR, FUNCTION, RATIO, MACHINE, OPTION };
 
 static void set_count(struct ss_value *v, int64_t value)
 {
@@ -57,30 +57,18 @@ static const struct ss_variant *variant_of(const struct ss_result *r)
 }
 
 /* ---- identity ---- */
-static void get_model(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.model);
-}
-static void get_variant(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.variant);
-}
-static void get_backend(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.backend);
-}
-static void get_phase(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.phase);
-}
-static void get_options(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.options);
-}
-static void get_id(struct ss_value *v, const struct ss_result *r)
-{
-    set_text(v, r->cell.id);
-}
+#define FIELD(name)                                                                                                            \
+    static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
+    {                                                                                                                          \
+        set_text(v, r->cell.name);                                                                                             \
+    }
+FIELD(model)
+FIELD(variant)
+FIELD(backend)
+FIELD(phase)
+FIELD(options)
+FIELD(id)
+#undef FIELD
 static void get_tokens(struct ss_value *v, const struct ss_result *r)
 {
     set_count(v, (int64_t)r->cell.tokens);
@@ -212,7 +200,7 @@ COUNTED(triples_ew, c->triples_elem + c->triples_square)
 COUNTED(peak_total, peak_sum(r))
 COUNTED(peak_overhead, peak_sum(r) - r->peak[SS_TAG_weights])
 COUNTED(reps, (int64_t)r->reps)
-COUNTED(copy_bytes, (int64_t)(strcmp(r->cell.phase, "copy") == 0 ? 4 * r->shape.d_model * r->cell.tokens : 0))
+COUNTED(copy_bytes, (int64_t)(ss_cell_copies(&r->cell) ? 4 * r->shape.d_model * r->cell.tokens : 0))
 #undef COUNTED
 
 static void get_func_per_layer(struct ss_value *v, const struct ss_result *r)
@@ -222,7 +210,7 @@ static void get_func_per_layer(struct ss_value *v, const struct ss_result *r)
 }
 static void get_bytes_per_token(struct ss_value *v, const struct ss_result *r)
 {
-    set_real(v, (double)ss_counters_bytes_between(&r->counters) / (double)r->cell.tokens);
+    set_real(v, (double)ss_counters_bytes_between(&r->counters) / (double)ss_cell_job(&r->cell, &r->shape, NULL).tokens);
 }
 
 /* ---- timed ---- */
@@ -250,7 +238,7 @@ static void get_rank(struct ss_value *v, const struct ss_result *r)
     {                                                                                                                          \
         struct ss_value t = {0};                                                                                               \
         set_time(&t, r, offsetof(struct ss_pass, op_ns) + (op) * sizeof(uint64_t));                                            \
-        if (strcmp(r->cell.phase, "copy") == 0 && t.real > 0)                                                                  \
+        if (ss_cell_copies(&r->cell) && t.real > 0)                                                                            \
             set_real(v, 4e-6 * (double)(r->shape.d_model * r->cell.tokens) / t.real);                                          \
     }
 SPEED(copy_in_gb_s, SS_OP_input)
@@ -281,7 +269,7 @@ static void get_tokens_per_s(struct ss_value *v, const struct ss_result *r)
     get_online_ms(&t, r);
     if (!t.present || t.real <= 0)
         return;
-    double n = 1000 * (double)r->cell.tokens;
+    double n = 1000 * (double)ss_cell_job(&r->cell, &r->shape, NULL).tokens;
     set_real(v, n / t.real);
     v->has_interval = t.has_interval && t.lo > 0;
     v->lo = n / t.hi;
@@ -357,7 +345,7 @@ static const struct {
     C(offline_ms, "offline, median", "ms", REAL, TIMED),
     C(weights_ms, "weight generation or loading, median", "ms", REAL, TIMED),
     C(device_ms, "device span, median", "ms", REAL, TIMED),
-    C(tokens_per_s, "prompt tokens per second", "1/s", REAL, TIMED),
+    C(tokens_per_s, "tokens of the pass per second", "1/s", REAL, TIMED),
     C(copy_in_gb_s, "copy in", "GB/s", REAL, TIMED),
     C(copy_out_gb_s, "copy out", "GB/s", REAL, TIMED),
     C(rel_l2, "relative L2 error of the logits", "", REAL, COUNTED),
@@ -380,12 +368,13 @@ static const struct {
 };
 enum {
     N_REGISTRY = sizeof registry / sizeof registry[0],
-    N_FIXED =
+    N_RATIOS_END =
         N_REGISTRY + SS_N_COUNTERS + SS_N_TAGS + SS_N_OPS + SS_N_FLOOR_COLUMNS + SS_N_FUNCTION_COLUMNS + SS_N_RATIO_COLUMNS,
+    N_FIXED = N_RATIOS_END + SS_N_MACHINE_COLUMNS,
     MOST_NAMES = N_FIXED + SS_MAX_OPTION_COLUMNS
 };
 
-/* index counts through registry, counters, tags, operations, floors, functions, ratios, options. */
+/* index counts through registry, counters, tags, operations, floors, functions, ratios, machine, options. */
 static void describe(struct ss_column *c, size_t index)
 {
     *c = (struct ss_column){.index = index, .unit = ""};
@@ -422,9 +411,14 @@ static void describe(struct ss_column *c, size_t index)
         ss_option_describe(c, index - N_FIXED);
         return;
     }
-    if (index >= N_FIXED - SS_N_RATIO_COLUMNS) {
+    if (index >= N_RATIOS_END) {
+        c->family = MACHINE;
+        ss_machine_describe(c, index - N_RATIOS_END);
+        return;
+    }
+    if (index >= N_RATIOS_END - SS_N_RATIO_COLUMNS) {
         c->family = RATIO;
-        ss_ratio_describe(c, index - (N_FIXED - SS_N_RATIO_COLUMNS));
+        ss_ratio_describe(c, index - (N_RATIOS_END - SS_N_RATIO_COLUMNS));
         return;
     }
     if (c->index >= SS_N_OPS + SS_N_FLOOR_COLUMNS) {
@@ -500,6 +494,9 @@ void ss_column_value(struct ss_value *v, const struct ss_column *c, const struct
         break;
     case RATIO:
         ss_ratio_value(v, c, r);
+        break;
+    case MACHINE:
+        ss_machine_value(v, c, r);
         break;
     case OPTION:
         ss_option_value(v, c, r);

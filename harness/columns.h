@@ -19,7 +19,8 @@ struct ss_column {
     const char *unit; /* "", "B", "ms", ... */
     enum ss_column_kind kind;
     enum ss_column_origin origin;
-    size_t index; /* in the registry, or in SS_COUNTERS, SS_TAGS, SS_OPS, among the floors, functions, ratios, options */
+    size_t
+        index; /* in the registry, or in SS_COUNTERS, SS_TAGS, SS_OPS, among the floors, functions, ratios, machine, options */
     int family;
 };
 
@@ -43,8 +44,13 @@ void ss_value_human(char *out, size_t size, const struct ss_column *c, const str
 size_t ss_column_names(const char **names, size_t cap);
 
 /* ---- for columns.c (columns_cell.c): option_KEY; error_FUNCTION, outside_FUNCTION and out_of_range (harness/functions.h);
-   bytes and times a function evaluation */
-enum { SS_MAX_OPTION_COLUMNS = 32, SS_N_FUNCTION_COLUMNS = 2 * SS_N_FUNCTIONS + 1, SS_N_RATIO_COLUMNS = 10 };
+   bytes and times a function evaluation; (columns_machine.c): what the cell ran on */
+enum {
+    SS_MAX_OPTION_COLUMNS = 32,
+    SS_N_FUNCTION_COLUMNS = 2 * SS_N_FUNCTIONS + 1,
+    SS_N_RATIO_COLUMNS = 10,
+    SS_N_MACHINE_COLUMNS = 12
+};
 size_t ss_option_columns(void); /* how many */
 void ss_option_describe(struct ss_column *c, size_t index);
 void ss_option_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
@@ -52,6 +58,8 @@ void ss_function_describe(struct ss_column *c, size_t index);
 void ss_function_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
 void ss_ratio_describe(struct ss_column *c, size_t index);
 void ss_ratio_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+void ss_machine_describe(struct ss_column *c, size_t index);
+void ss_machine_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
 
 /* The seed document's formulas, in the units of its tables. */
 enum { SS_SEED_TRIPLE_BYTES = 12, SS_SEED_OT_BYTES = 64, SS_SEED_TABLE_BYTES = 3 * 4096 * 4, SS_SEED_KV_TOKENS = 2048 };

@@ -203,8 +203,8 @@ static enum ss_err add_cell(struct ss_experiment *e, const struct reader *r, con
 }
 
 struct axes {
-    char model_text[1024], variant_text[1024];
-    size_t n_models, n_variants, n_tokens;
+    char model_text[1024], variant_text[1024], phase_text[64], *phase[2];
+    size_t n_models, n_variants, n_tokens, n_phases;
     char *model[MAX_AXIS];
     struct {
         const struct ss_variant *variant;
@@ -275,6 +275,16 @@ static enum ss_err read_variant(struct axes *a, const struct reader *r, char *en
     return add_variants(a, r, v, only, word + 1, kept - 1, options);
 }
 
+static enum ss_err read_phases(struct axes *a, const struct reader *r, const char *phase)
+{
+    snprintf(a->phase_text, sizeof a->phase_text, "%s", phase);
+    a->n_phases = ss_split(a->phase_text, ',', a->phase, 2);
+    for (size_t i = 0; i < a->n_phases; i++)
+        if (strcmp(a->phase[i], "prefill") && strcmp(a->phase[i], "decode") && strcmp(a->phase[i], "copy"))
+            SS_FAIL(SS_USAGE, "%s: [axes] phase '%s' is not known (prefill, decode, copy)", r->ini->path, a->phase[i]);
+    return SS_OK;
+}
+
 static enum ss_err read_axes(struct axes *a, const struct reader *r)
 {
     const char *model, *variant, *tokens, *phase;
@@ -282,9 +292,7 @@ static enum ss_err read_axes(struct axes *a, const struct reader *r)
     SS_TRY(value_of(r, "axes", "variant", &variant));
     SS_TRY(value_of(r, "axes", "tokens", &tokens));
     SS_TRY(value_of(r, "axes", "phase", &phase));
-    if (strcmp(phase, "prefill") != 0 && strcmp(phase, "copy") != 0)
-        SS_FAIL(SS_USAGE, "%s: [axes] phase '%s' is not known (prefill, copy)", r->ini->path, phase);
-    snprintf(a->phase, sizeof a->phase, "%s", phase);
+    SS_TRY(read_phases(a, r, phase));
     if (strlen(model) >= sizeof a->model_text || strlen(variant) >= sizeof a->variant_text)
         SS_FAIL(SS_USAGE, "%s: [axes] list too long", r->ini->path);
     snprintf(a->model_text, sizeof a->model_text, "%s", model);
@@ -305,31 +313,33 @@ static enum ss_err read_axes(struct axes *a, const struct reader *r)
     return ss_parse_range(a->tokens, MAX_AXIS, &a->n_tokens, tokens, "tokens");
 }
 
-static void make_cell(struct ss_cell *c, const struct reader *r, const struct axes *a, size_t model, size_t tokens,
+/* pass: counts through the tokens of the first phase, then those of the next. */
+static void make_cell(struct ss_cell *c, const struct reader *r, const struct axes *a, size_t model, size_t pass,
                       size_t variant)
 {
-    *c = (struct ss_cell){.tokens = a->tokens[tokens], .seed = r->seed};
+    *c = (struct ss_cell){.tokens = a->tokens[pass % a->n_tokens], .seed = r->seed};
     snprintf(c->model, sizeof c->model, "%s", a->model[model]);
     snprintf(c->variant, sizeof c->variant, "%s", a->v[variant].variant->name);
     snprintf(c->backend, sizeof c->backend, "%s", r->backend);
-    snprintf(c->phase, sizeof c->phase, "%s", a->phase);
+    snprintf(c->phase, sizeof c->phase, "%s", a->phase[pass / a->n_tokens]);
     snprintf(c->options, sizeof c->options, "%s", a->v[variant].options);
     ss_cell_identify(c);
 }
 
-/* The reference of each (model, tokens) first: their logits are what all others are compared with. */
+/* The reference of each (model, phase, tokens) first: their logits are what all others are compared with. */
 static enum ss_err expand(struct ss_experiment *e, const struct reader *r, const struct axes *a)
 {
     struct ss_cell c, reference;
-    const bool compared = strcmp(a->phase, "copy") != 0; /* copies have no logits */
-    for (size_t m = 0; compared && m < a->n_models; m++)
-        for (size_t t = 0; t < a->n_tokens; t++) {
+    for (size_t m = 0; m < a->n_models; m++)
+        for (size_t t = 0; t < a->n_phases * a->n_tokens; t++) {
             make_cell(&c, r, a, m, t, 0);
+            if (ss_cell_copies(&c)) /* no logits to compare */
+                continue;
             SS_TRY(ss_reference_of(&reference, &c));
             SS_TRY(add_cell(e, r, &reference));
         }
     for (size_t m = 0; m < a->n_models; m++)
-        for (size_t t = 0; t < a->n_tokens; t++)
+        for (size_t t = 0; t < a->n_phases * a->n_tokens; t++)
             for (size_t v = 0; v < a->n_variants; v++) {
                 if (a->v[v].only && strcmp(a->v[v].only, a->model[m]) != 0)
                     continue;

@@ -73,7 +73,8 @@ static void status_counts(struct ss_text *out, const struct ss_report *r, size_t
         n[c->status]++;
         few += c->status == SS_MEASURED && c->reps < 6;
         char text[64];
-        snprintf(text, sizeof text, "%zu on %s", c->cell.tokens, c->cell.backend);
+        snprintf(text, sizeof text, "%s%zu on %s", ss_cell_decodes(&c->cell) ? "1 after " : "", c->cell.tokens,
+                 c->cell.backend);
         if (c->status == SS_MEASURED && !strstr(ss_text_str(&tokens), text)) /* once for all options; lengths ascend */
             ss_text_add(&tokens, "%s%s", tokens.n ? ", " : "", text);
     }
@@ -96,8 +97,10 @@ static bool first_variant(const struct ss_report *r, size_t i)
 
 static void measured(struct ss_text *out, const struct ss_report *r)
 {
-    ss_text_add(out, "## What was measured\n\nTokens of a prefill pass and the backend, by model and variant. The plain fp32 "
-                     "runs that the others are compared with are not listed.\n\n| model |");
+    ss_text_add(
+        out,
+        "## What was measured\n\nTokens of a pass and the backend, by model and variant; 1 after N: decode, one "
+        "token on top of N cached ones. The plain fp32 runs that the others are compared with are not listed.\n\n| model |");
     size_t variants = 0;
     for (size_t i = 0; i < r->n_cells; i++)
         if (first_variant(r, i)) {

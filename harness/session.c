@@ -1,9 +1,8 @@
-/* session.c — contexts, one thread per role, and the passes they run. Each role works on its own context in its own thread;
-   what they share is the channel and the one public copy of the weights. */
+/* session.c — contexts, and the passes they run. Each role works on its own context in its own thread (workers.h); what they
+   share is the channel and the one public copy of the weights. */
 #include "harness/session.h"
 
 #include <omp.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,15 +10,7 @@
 #include "harness/channel_tcp.h"
 #include "harness/forward.h"
 #include "harness/session_peers.h"
-
-typedef enum ss_err (*job_fn)(struct ss_session *s, int role);
-
-struct worker {
-    pthread_t thread;
-    struct ss_session *session;
-    int role;
-    bool started;
-};
+#include "harness/workers.h"
 
 struct ss_session {
     struct ss_session_config config;
@@ -33,14 +24,8 @@ struct ss_session {
     struct ss_counters counters;
     struct ss_function_fit fit[SS_N_FUNCTIONS];
 
-    struct worker worker[SS_N_ROLES];
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    job_fn job;
-    unsigned number;     /* of the job in hand */
-    unsigned mask, busy; /* roles that take part, roles still at it */
-    enum ss_err result[SS_N_ROLES];
-    bool quit;
+    size_t cached; /* positions that the last pass left in the key/value cache */
+    struct ss_workers *workers;
 };
 
 static int n_roles(const struct ss_session *s)
@@ -58,52 +43,6 @@ static unsigned all_roles(const struct ss_session *s)
 static int home(const struct ss_session *s)
 {
     return s->config.peers ? s->config.peers->role : SS_P0;
-}
-
-static void *work(void *arg)
-{
-    struct worker *w = arg;
-    struct ss_session *s = w->session;
-    unsigned seen = 0;
-    pthread_mutex_lock(&s->lock);
-    for (;;) {
-        while (!s->quit && (s->number == seen || !(s->mask >> w->role & 1)))
-            pthread_cond_wait(&s->changed, &s->lock);
-        if (s->quit)
-            break;
-        seen = s->number;
-        job_fn job = s->job;
-        pthread_mutex_unlock(&s->lock);
-        enum ss_err err = job(s, w->role);
-        if (err != SS_OK && s->channel)
-            ss_channel_abort(s->channel);
-        pthread_mutex_lock(&s->lock);
-        s->result[w->role] = err;
-        s->busy &= ~(1u << w->role);
-        pthread_cond_broadcast(&s->changed);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
-}
-
-/* Runs job in the threads of the roles in mask and waits for them. A role that was only woken by another's failure returns
-   SS_ENV without having said anything: the first other error wins. */
-static enum ss_err run_roles(struct ss_session *s, unsigned mask, job_fn job)
-{
-    pthread_mutex_lock(&s->lock);
-    s->job = job;
-    s->mask = s->busy = mask;
-    s->number++;
-    memset(s->result, 0, sizeof s->result);
-    pthread_cond_broadcast(&s->changed);
-    while (s->busy)
-        pthread_cond_wait(&s->changed, &s->lock);
-    pthread_mutex_unlock(&s->lock);
-    enum ss_err err = SS_OK;
-    for (int role = 0; role < SS_N_ROLES; role++)
-        if (s->result[role] != SS_OK && (err == SS_OK || err == SS_ENV))
-            err = s->result[role];
-    return err;
 }
 
 static int threads_of(const struct ss_session *s, int role)
@@ -223,7 +162,7 @@ static enum ss_err pass_role(struct ss_session *s, int role)
     memset(&c->counters, 0, sizeof c->counters);
     ss_wire_clear(&c->wire);
     if (s->config.peers && role == SS_P0)
-        SS_TRY(ss_session_announce(c, c->tokens));
+        SS_TRY(ss_session_announce(c, c->tokens, c->past));
     if (role == SS_DEALER)
         return ss_forward_dealer(c, weights_of(s, role));
     bool first = role == SS_P0;
@@ -258,20 +197,6 @@ static enum ss_err check_config(const struct ss_session_config *g)
     return SS_OK;
 }
 
-static enum ss_err start_workers(struct ss_session *s)
-{
-    for (int role = 0; role < SS_N_ROLES; role++) {
-        if (!(all_roles(s) >> role & 1))
-            continue;
-        s->worker[role].session = s;
-        s->worker[role].role = role;
-        if (pthread_create(&s->worker[role].thread, NULL, work, &s->worker[role]) != 0)
-            SS_FAIL(SS_ENV, "cannot start a thread for role %d", role);
-        s->worker[role].started = true;
-    }
-    return SS_OK;
-}
-
 static enum ss_err open_channel(struct ss_session *s)
 {
     const struct ss_peers *peers = s->config.peers;
@@ -303,20 +228,18 @@ enum ss_err ss_session_open(struct ss_session **out, const struct ss_session_con
         SS_FAIL(SS_ENV, "out of memory for a session");
     enum ss_err err = SS_OK;
     s->config = *config;
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
     SS_TRY_OUT(open_channel(s));
     if (config->tap)
         ss_channel_tap(s->channel, config->tap, config->tap_arg);
-    SS_TRY_OUT(start_workers(s));
-    SS_TRY_OUT(run_roles(s, all_roles(s), open_role));
+    SS_TRY_OUT(ss_workers_start(&s->workers, s, s->channel, all_roles(s)));
+    SS_TRY_OUT(ss_workers_run(s->workers, all_roles(s), open_role));
     if (config->peers)
-        SS_TRY_OUT(run_roles(s, all_roles(s), agree));
+        SS_TRY_OUT(ss_workers_run(s->workers, all_roles(s), agree));
     if (all_roles(s) & 1u << SS_P0)
         SS_TRY_OUT(open_host_copies(s));
-    SS_TRY_OUT(run_roles(s, config->peers ? all_roles(s) : is_split(config) ? 3u : 1u, open_weights));
+    SS_TRY_OUT(ss_workers_run(s->workers, config->peers ? all_roles(s) : is_split(config) ? 3u : 1u, open_weights));
     SS_REQUIRE(!s->weights[1] || ss_weights_resident(s->weights[0]) == ss_weights_resident(s->weights[1]));
-    SS_TRY_OUT(run_roles(s, all_roles(s), open_buffers));
+    SS_TRY_OUT(ss_workers_run(s->workers, all_roles(s), open_buffers));
 out:
     if (err != SS_OK)
         ss_session_close(s);
@@ -329,23 +252,12 @@ void ss_session_close(struct ss_session *s)
 {
     if (!s)
         return;
-    bool started = true;
-    for (int role = 0; role < SS_N_ROLES; role++)
-        started = started && (s->worker[role].started || !(all_roles(s) >> role & 1));
-    if (started && run_roles(s, all_roles(s), close_role) != SS_OK)
+    if (s->workers && ss_workers_run(s->workers, all_roles(s), close_role) != SS_OK)
         ss_warn("a role did not close cleanly");
-    pthread_mutex_lock(&s->lock);
-    s->quit = true;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    for (int role = 0; role < SS_N_ROLES; role++)
-        if (s->worker[role].started)
-            pthread_join(s->worker[role].thread, NULL);
+    ss_workers_stop(s->workers);
     ss_channel_free(s->channel);
     for (int role = 0; role < SS_N_ROLES; role++)
         ss_wire_free(&s->ctx[role].wire); /* over TCP: of the roles that are elsewhere */
-    pthread_mutex_destroy(&s->lock);
-    pthread_cond_destroy(&s->changed);
     free(s->h_x);
     free(s->own_logits);
     free(s);
@@ -426,63 +338,74 @@ static enum ss_err share_counts(struct ss_session *s, int role)
     return ss_session_share_counts(&s->ctx[role], s->ctx);
 }
 
-/* One pass of n tokens by the roles of this process. */
-static enum ss_err run_pass(struct ss_session *s, size_t n, struct ss_pass *pass)
+/* One pass of n tokens after `past` cached ones by the roles of this process. */
+static enum ss_err run_pass(struct ss_session *s, size_t n, size_t past, struct ss_pass *pass)
 {
+    if (past > s->cached)
+        SS_FAIL(SS_USAGE, "a pass after %zu cached positions, of which there are %zu; run them first", past, s->cached);
     for (int role = 0; role < n_roles(s); role++) {
         s->ctx[role].tokens = n;
-        s->ctx[role].past = 0;
+        s->ctx[role].past = past;
     }
+    s->cached = 0; /* until this pass has ended well */
     struct ss_pass unwanted, *p = pass ? pass : &unwanted;
     *p = (struct ss_pass){0};
     uint64_t start = now_ns();
-    SS_TRY(run_roles(s, all_roles(s), pass_role));
+    SS_TRY(ss_workers_run(s->workers, all_roles(s), pass_role));
     p->wall_ns = now_ns() - start;
     collect_times(s, p);
     if (s->config.copy_only && memcmp(s->h_x, s->h_logits, n * s->config.model->shape.vocab * sizeof *s->h_x) != 0)
         SS_FAIL(SS_CELLS, "%s: %zu rows came back altered from a copy", s->config.variant->name, n);
     if (s->config.peers)
-        SS_TRY(run_roles(s, all_roles(s), share_counts));
-    return collect_counters(s);
+        SS_TRY(ss_workers_run(s->workers, all_roles(s), share_counts));
+    SS_TRY(collect_counters(s));
+    s->cached = past + n;
+    return SS_OK;
 }
 
-enum ss_err ss_session_pass(struct ss_session *s, const int32_t *ids, size_t n, float *h_logits, struct ss_pass *pass)
+enum ss_err ss_session_pass_after(struct ss_session *s, size_t past, const int32_t *ids, size_t n, float *h_logits,
+                                  struct ss_pass *pass)
 {
     size_t vocab = s->config.model->shape.vocab;
-    SS_REQUIRE(n > 0 && n <= s->config.max_tokens && home(s) == SS_P0);
+    SS_REQUIRE(n > 0 && past + n <= s->config.max_tokens && home(s) == SS_P0);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || (size_t)ids[i] >= vocab)
             SS_FAIL(SS_USAGE, "token id %d at position %zu is outside the vocabulary of %s, 0 to %zu", (int)ids[i], i,
                     s->config.model->name, vocab - 1);
     s->ids = ids;
     s->h_logits = h_logits ? h_logits : s->own_logits;
-    return run_pass(s, n, pass);
+    return run_pass(s, n, past, pass);
+}
+
+enum ss_err ss_session_pass(struct ss_session *s, const int32_t *ids, size_t n, float *h_logits, struct ss_pass *pass)
+{
+    return ss_session_pass_after(s, 0, ids, n, h_logits, pass);
 }
 
 static enum ss_err await(struct ss_session *s, int role)
 {
-    return ss_session_await(&s->ctx[role], &s->ctx[role].tokens);
+    return ss_session_await(&s->ctx[role], &s->ctx[role].tokens, &s->ctx[role].past);
 }
 
 static enum ss_err part(struct ss_session *s, int role)
 {
     if (role == SS_P0)
-        SS_TRY(ss_session_announce(&s->ctx[role], 0));
+        SS_TRY(ss_session_announce(&s->ctx[role], 0, 0));
     return ss_part(&s->ctx[role]);
 }
 
 enum ss_err ss_session_serve(struct ss_session *s, bool *more, struct ss_pass *pass)
 {
     SS_REQUIRE(s->config.peers && home(s) != SS_P0);
-    SS_TRY(run_roles(s, all_roles(s), await));
-    size_t n = s->ctx[home(s)].tokens;
+    SS_TRY(ss_workers_run(s->workers, all_roles(s), await));
+    const size_t n = s->ctx[home(s)].tokens, past = s->ctx[home(s)].past;
     *more = n > 0;
-    return *more ? run_pass(s, n, pass) : run_roles(s, all_roles(s), part);
+    return *more ? run_pass(s, n, past, pass) : ss_workers_run(s->workers, all_roles(s), part);
 }
 
 enum ss_err ss_session_finish(struct ss_session *s)
 {
-    return s->config.peers ? run_roles(s, all_roles(s), part) : SS_OK;
+    return s->config.peers ? ss_workers_run(s->workers, all_roles(s), part) : SS_OK;
 }
 
 const struct ss_counters *ss_session_counters(const struct ss_session *s)
@@ -513,7 +436,7 @@ enum ss_err ss_session_functions(struct ss_session *s, bool *approximated, struc
     *approximated = s->config.variant->functions != NULL;
     if (!*approximated)
         return SS_OK;
-    SS_TRY(run_roles(s, 1u << SS_P0, functions_role));
+    SS_TRY(ss_workers_run(s->workers, 1u << SS_P0, functions_role));
     memcpy(fit, s->fit, sizeof s->fit);
     return SS_OK;
 }

@@ -47,6 +47,10 @@ SS_CHECKED enum ss_err ss_session_open(struct ss_session **s, const struct ss_se
    Counters: of this pass, checked against cost(): SS_COUNTS if they differ (the first difference is named). */
 SS_CHECKED enum ss_err ss_session_pass(struct ss_session *s, const int32_t *ids, size_t n, float *h_logits,
                                        struct ss_pass *pass);
+/* The same on top of the first `past` positions that the passes before left in the cache; past + n <= max_tokens. What lay in
+   the cache behind them is written anew. SS_USAGE if the cache has fewer. */
+SS_CHECKED enum ss_err ss_session_pass_after(struct ss_session *s, size_t past, const int32_t *ids, size_t n, float *h_logits,
+                                             struct ss_pass *pass);
 /* Over TCP, P1 and the dealer: takes part in the next pass that P0 runs (*more), or in the end of the run (not *more). */
 SS_CHECKED enum ss_err ss_session_serve(struct ss_session *s, bool *more, struct ss_pass *pass);
 /* Over TCP, P0: there are no more passes. SS_OK: every process has ended well; without this call the others end with an error.

@@ -108,24 +108,25 @@ enum ss_err ss_session_agree(struct ss_ctx *c, struct ss_session_config *g)
     return SS_OK;
 }
 
-enum ss_err ss_session_announce(struct ss_ctx *c, size_t tokens)
+enum ss_err ss_session_announce(struct ss_ctx *c, size_t tokens, size_t past)
 {
-    const uint64_t n = tokens;
+    const uint64_t said[2] = {tokens, past};
     for (int role = 0; role < SS_N_ROLES; role++)
         if (is_peer(c, role))
-            SS_TRY(ss_tell(c, role, "~pas", &n, sizeof n));
+            SS_TRY(ss_tell(c, role, "~pas", said, sizeof said));
     return SS_OK;
 }
 
-enum ss_err ss_session_await(struct ss_ctx *c, size_t *tokens)
+enum ss_err ss_session_await(struct ss_ctx *c, size_t *tokens, size_t *past)
 {
-    uint64_t said = 0;
+    uint64_t said[2] = {0};
     size_t bytes;
-    SS_TRY(ss_hear(c, SS_P0, "~pas", &said, sizeof said, &bytes));
-    if (bytes != sizeof said || said > c->max_tokens)
-        SS_FAIL(SS_ENV, "party 0 announced a pass of %llu tokens after it had said %zu at most", (unsigned long long)said,
-                c->max_tokens);
-    *tokens = said;
+    SS_TRY(ss_hear(c, SS_P0, "~pas", said, sizeof said, &bytes));
+    if (bytes != sizeof said || said[0] > c->max_tokens || said[1] > c->max_tokens - said[0])
+        SS_FAIL(SS_ENV, "party 0 announced a pass of %llu tokens after %llu; it had said %zu positions at most",
+                (unsigned long long)said[0], (unsigned long long)said[1], c->max_tokens);
+    *tokens = said[0];
+    *past = said[1];
     return SS_OK;
 }
 

@@ -46,8 +46,8 @@ void ss_cell_label(char *out, size_t size, const struct ss_cell *c)
     char options[128] = "";
     if (!c->reference)
         unusual_options(options, sizeof options, c);
-    snprintf(out, size, "%s %s%s %zu tokens%s", c->model, c->reference ? "reference" : c->variant, options, c->tokens,
-             strcmp(c->backend, "cpu") == 0 ? "" : " (cuda)");
+    snprintf(out, size, "%s %s%s %s%zu tokens%s", c->model, c->reference ? "reference" : c->variant, options,
+             ss_cell_decodes(c) ? "1 token after " : "", c->tokens, strcmp(c->backend, "cpu") == 0 ? "" : " (cuda)");
 }
 
 /* Estimates: KV cache and activations of every party, eight buffers of the widest rows; weights by ss_weights_footprint. */
@@ -60,7 +60,8 @@ static void estimate(struct ss_planned *p, const struct ss_variant *v)
     ss_weights_footprint(s, type, &streaming, &resident);
     size_t cache = 2 * s->n_layers * s->n_kv * s->d_head;
     size_t rows = 8 * (s->d_model + ss_shape_qkv_rows(s) + 3 * s->d_ff);
-    size_t rest = parties * value * (p->cell.tokens * (cache + rows) + s->vocab);
+    const struct ss_job job = ss_cell_job(&p->cell, s, NULL);
+    size_t rest = parties * value * ((job.past + job.tokens) * (cache + rows) + s->vocab);
     p->memory_bytes = streaming + rest;
     p->memory_bytes_whole = resident + rest;
 }
@@ -70,9 +71,7 @@ static enum ss_err wire_cost(struct ss_planned *p, const struct ss_variant *v)
     int64_t option[SS_MAX_OPTIONS] = {0};
     struct ss_counters expected = {0};
     SS_TRY(ss_options_parse(v, p->cell.options, option));
-    const bool copy = strcmp(p->cell.phase, "copy") == 0; /* every row comes back */
-    const struct ss_job job = {
-        .shape = &p->shape, .tokens = p->cell.tokens, .all_logits = copy, .copy_only = copy, .option = option};
+    const struct ss_job job = ss_cell_job(&p->cell, &p->shape, option);
     v->cost(&job, &expected);
     p->wire_bytes = ss_counters_bytes_total(&expected);
     return SS_OK;
@@ -282,14 +281,15 @@ static double prior_seconds(const struct ss_planned *c)
 {
     const struct ss_variant *v = ss_variant_find(c->cell.variant);
     double per_param = strcmp(c->cell.backend, "cuda") == 0 ? 2e-11 : 5e-10;
-    double pass =
-        (double)c->params * per_param * (1 + (double)c->cell.tokens / 64) * (v && ss_variant_computing(v) > 1 ? 2 : 1) + 1e-3;
+    const struct ss_job job = ss_cell_job(&c->cell, &c->shape, NULL);
+    double one = (double)c->params * per_param * (v && ss_variant_computing(v) > 1 ? 2 : 1);
+    double pass = one * (1 + (double)job.tokens / 64) + 1e-3, before = job.past ? one * (1 + (double)job.past / 64) : 0;
     double reps = c->effort.max_seconds / pass;
     if (reps > (double)c->effort.reps_max)
         reps = (double)c->effort.reps_max;
     if (reps < (double)c->effort.reps_min)
         reps = (double)c->effort.reps_min;
-    return 0.2 + pass * ((double)c->effort.warmup + reps + 0.3);
+    return 0.2 + before + pass * ((double)c->effort.warmup + reps + 0.3);
 }
 
 double ss_pace_seconds(const struct ss_pace *pace, const struct ss_planned *c)

@@ -70,6 +70,32 @@ Test(bench, every_variant_counts_what_its_cost_says)
     }
 }
 
+/* Decode: one token on top of the cached ones, its own reference, counters of that one pass. */
+Test(bench, decode_is_a_pass_of_one_token)
+{
+    struct ss_cell c = cell_of("plain"), p = cell_of("v3");
+    struct ss_result reference, r, prefill;
+    cr_assert_eq(ss_bench_cell(&prefill, &p, &effort, NULL), SS_OK, "%s", prefill.reason);
+    snprintf(c.phase, sizeof c.phase, "decode");
+    snprintf(p.phase, sizeof p.phase, "decode");
+    snprintf(c.options, sizeof c.options, "compute=fp32");
+    c.reference = true;
+    ss_cell_identify(&c);
+    ss_cell_identify(&p);
+    cr_expect_str_neq(prefill.cell.id, p.id);
+    cr_assert_eq(ss_bench_cell(&reference, &c, &effort, NULL), SS_OK, "%s", reference.reason);
+    cr_expect_null(reference.arguments, "those of the functions are counted from an empty cache only");
+    cr_assert_eq(ss_bench_cell(&r, &p, &effort, &reference), SS_OK, "%s", r.reason);
+    cr_expect(r.has_error && r.error.rel_l2 > 0 && r.error.rel_l2 < 1e-3, "%g", r.error.rel_l2);
+    cr_expect_eq(ss_counters_differ(&r.counters, &r.expected), -1);
+    cr_expect_eq(prefill.counters.func_silu, 8 * r.counters.func_silu);
+    cr_expect_eq(8 * r.counters.func_exp, 2 * prefill.counters.func_exp, "9 scores a head beside 8 x 9 / 2");
+    cr_expect_str_eq(ss_pairs_get(&r.config, "past"), "8");
+    ss_result_free(&reference);
+    ss_result_free(&r);
+    ss_result_free(&prefill);
+}
+
 Test(bench, everything_resolved_is_noted)
 {
     struct ss_cell c = cell_of("plain");

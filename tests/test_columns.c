@@ -71,6 +71,40 @@ Test(columns, counts_and_their_sums)
     cr_assert_eq(count(&r, "peak_overhead"), 23);
 }
 
+Test(columns, what_a_cell_ran_on)
+{
+    struct ss_result r = made();
+    struct ss_pass *kept = r.pass;
+    const size_t reps = r.reps;
+    struct ss_pass pass[3] = {{.wall_ns = 1000000, .energy_mj = 0, .sm_clock_mhz = 1900},
+                              {.wall_ns = 2000000, .energy_mj = 900, .sm_clock_mhz = 1800},
+                              {.wall_ns = 1000000, .energy_mj = 300, .sm_clock_mhz = 1980}};
+    cr_expect_not(value(&r, "gpu_driver").present);
+    cr_assert_eq(ss_pairs_add(&r.env, "gpu_driver", "570.1"), SS_OK);
+    cr_assert_eq(ss_pairs_add(&r.config, "residency", "streamed"), SS_OK);
+    cr_expect_str_eq(value(&r, "gpu_driver").text, "570.1");
+    cr_expect_str_eq(value(&r, "residency").text, "streamed");
+    r.pass = pass;
+    r.reps = 3;
+    cr_expect_float_eq(value(&r, "gpu_watts").real, 300, 1e-9, "1.2 J in 4 ms");
+    cr_expect_float_eq(value(&r, "gpu_clock").real, 1900, 1e-9);
+    pass[1].energy_mj = pass[1].sm_clock_mhz = -1;
+    cr_expect_not(value(&r, "gpu_watts").present, "not known of all repetitions");
+    cr_expect_float_eq(value(&r, "gpu_clock").real, 1940, 1e-9);
+    r.pass = kept;
+    r.reps = reps;
+    ss_pairs_free(&r.env);
+    ss_pairs_free(&r.config);
+}
+
+Test(columns, per_token_numbers_of_decode_are_of_one_token)
+{
+    struct ss_result r = made();
+    cr_expect_float_eq(value(&r, "bytes_per_token").real, 1560.0 / 56, 1e-9);
+    strcpy(r.cell.phase, "decode");
+    cr_expect_float_eq(value(&r, "bytes_per_token").real, 1560, 1e-9);
+}
+
 Test(columns, the_documents_formulas)
 {
     struct ss_result r = made();

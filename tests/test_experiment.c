@@ -62,6 +62,18 @@ static enum ss_err read_changed(const char *from, const char *to, const char *pr
     return err;
 }
 
+Test(experiment, a_list_of_phases_gives_the_cells_of_each)
+{
+    cr_assert_eq(read_changed("phase = prefill", "phase = prefill, decode", "smoke"), SS_OK, "%s", ss_last_error());
+    cr_assert_eq(e.n_cells, 8, "a reference and three variants, twice");
+    for (size_t i = 0; i < e.n_cells; i++)
+        cr_expect_str_eq(e.cells[i].phase, i == 0 || (i >= 2 && i < 5) ? "prefill" : "decode");
+    struct ss_cell ref;
+    cr_assert_eq(ss_reference_of(&ref, &e.cells[7]), SS_OK);
+    cr_expect_str_eq(ref.id, e.cells[1].id, "decode is compared with decode");
+    ss_experiment_free(&e);
+}
+
 Test(experiment, axes_multiply_and_each_model_and_length_has_one_reference)
 {
     cr_assert_eq(read_changed("", "", "cpu"), SS_OK, "%s", ss_last_error());
@@ -181,6 +193,7 @@ Test(experiment, mistakes_are_named)
         {"plain, v2, v3", "plain, , v2", "an entry is empty"},
         {"doc-1.5b, doc-7b", "doc-1.5b, doc-8b", "doc-8b"},
         {"phase = prefill", "phase = decoding", "'decoding'"},
+        {"phase = prefill", "phase = prefill, prefill", "twice"},
         {"8-32*2", "8-32", "tokens"},
         {"reps_max = 20", "reps_max = 2", "below reps_min"},
         {"target = 0.01", "target = 2", "target"},
