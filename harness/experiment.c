@@ -212,7 +212,6 @@ struct axes {
         const char *only; /* model; NULL: all */
     } v[MAX_AXIS];
     uint64_t tokens[MAX_AXIS];
-    char phase[16];
 };
 
 /* Adds the variant with every combination of the alternatives of word[at] and those after it. options: so far, for
