@@ -1,10 +1,14 @@
 /* figures.c — figures: the data files that plots/KIND.gp read, and the runs of gnuplot.
 
-   bars   x columns become groups, the values of `series` (up to three columns) the bars of a group: label, then value low high
-   of each series lines  one block per series: x value low high fit    lines with the power law of each series (stats.h): after
-   its block one of x value low high along the law, with the 95% prediction band; the series must be variants stack  one bar per
-   cell, labelled by x (and variant), its parts the columns of y: label, then one value each Values that were not measured are
-   "?", gnuplot's missing datum. */
+   bars   groups by the values of x; of a group a bar per value of `series` (up to three columns): label, then value low high
+          of each series
+   lines  one block per series: x value low high
+   points as lines, without the line, and the model's name behind
+   fit    lines with the power law of each series (stats.h): after its block one of x value low high along the law, with the
+          95% prediction band; the series must be variants
+   stack  one bar per cell, labelled by x (and variant), its parts the columns of y: label, then one value each
+
+   Values that were not measured are "?", gnuplot's missing datum. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -79,6 +83,11 @@ static void series_of(char *out, size_t size, const struct figure *f, const stru
     }
 }
 
+static bool has_points(const struct figure *f)
+{
+    return strcmp(f->spec->kind, "lines") == 0 || strcmp(f->spec->kind, "fit") == 0 || strcmp(f->spec->kind, "points") == 0;
+}
+
 /* Value of series s in row r; false: the row is not of that series or has no value, or none that a line on a logarithmic axis
    could show. */
 static bool value_of(const struct figure *f, const struct ss_result *r, size_t s, struct ss_value *value)
@@ -90,14 +99,13 @@ static bool value_of(const struct figure *f, const struct ss_result *r, size_t s
             return false;
     }
     ss_column_value(value, &f->y[f->by_series ? 0 : f->y_of[s]], r);
-    bool line = strcmp(f->spec->kind, "lines") == 0 || strcmp(f->spec->kind, "fit") == 0;
-    bool log_line = line && strchr(f->spec->log, 'y');
-    return value->present && !(log_line && value->real <= 0);
+    return value->present && !(has_points(f) && strchr(f->spec->log, 'y') && value->real <= 0);
 }
 
 struct point {
     double x;
     struct ss_value y;
+    const char *model;
 };
 
 static int by_x(const void *a, const void *b)
@@ -113,8 +121,10 @@ static size_t points_of(struct point *p, const struct figure *f, size_t s)
     for (size_t i = 0; i < f->v->n; i++) {
         struct ss_value x;
         ss_column_value(&x, &f->x, f->v->row[i]);
-        if (x.present && value_of(f, f->v->row[i], s, &p[n].y))
-            p[n++].x = x.real;
+        if (!x.present || (strchr(f->spec->log, 'x') && x.real <= 0) || !value_of(f, f->v->row[i], s, &p[n].y))
+            continue;
+        p[n].model = f->v->row[i]->cell.model;
+        p[n++].x = x.real;
     }
     if (n > 0)
         qsort(p, n, sizeof *p, by_x);
@@ -141,6 +151,8 @@ static bool can_draw(const struct figure *f, size_t s, struct point *p)
     struct ss_fit fit;
     if (strcmp(f->spec->kind, "fit") == 0)
         return law_of(&fit, p, points_of(p, f, s));
+    if (has_points(f))
+        return points_of(p, f, s) > 0;
     for (size_t i = 0; i < f->v->n; i++)
         if (value_of(f, f->v->row[i], s, &value))
             return true;
@@ -296,6 +308,8 @@ static size_t lines_data(struct ss_text *out, const struct figure *f)
         for (size_t i = 0; i < n; i++) {
             ss_text_add(out, "%.9g", p[i].x);
             add_point(out, &p[i].y);
+            if (strcmp(f->spec->kind, "points") == 0)
+                ss_text_add(out, " \"%s\"", p[i].model);
             ss_text_add(out, "\n");
         }
         drawn += n;
@@ -332,13 +346,13 @@ static enum ss_err figure_data(struct ss_text *out, size_t *drawn, const struct 
     header(out, f);
     if (strcmp(f->spec->kind, "bars") == 0)
         *drawn = bars_data(out, f);
-    else if (strcmp(f->spec->kind, "lines") == 0 || strcmp(f->spec->kind, "fit") == 0)
+    else if (has_points(f))
         *drawn = lines_data(out, f);
     else if (strcmp(f->spec->kind, "stack") == 0)
         *drawn = stack_data(out, f);
     else
-        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines, fit or stack", f->v->e.name, f->spec->id,
-                f->spec->kind);
+        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines, points, fit or stack", f->v->e.name,
+                f->spec->id, f->spec->kind);
     return SS_OK;
 }
 

@@ -77,9 +77,19 @@ static enum ss_order order_of(const struct ss_estimate *ratio)
 
 enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b, size_t offset)
 {
+    return ss_samples_ratio_plus(out, a, 0, b, 0, offset);
+}
+
+enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *a, double plus_a, const struct ss_result *b,
+                                  double plus_b, size_t offset)
+{
     struct ss_samples x, y;
     ss_samples_of(&x, a, offset);
     ss_samples_of(&y, b, offset);
+    for (size_t i = 0; i < x.n; i++)
+        x.x[i] += plus_a;
+    for (size_t i = 0; i < y.n; i++)
+        y.x[i] += plus_b;
     *out = (struct ss_ratio){.by_process = x.by_process && y.by_process, .n_a = x.n, .n_b = y.n, .order = SS_ORDER_NO_TIME};
     enum ss_err err = SS_OK;
     if (x.n > 0 && y.n > 0) {
