@@ -37,9 +37,9 @@ void ss_choice_describe(struct ss_column *c, size_t index)
     if (index < SS_N_NETWORKS) {
         c->kind = SS_COL_REAL;
         c->origin = SS_FORMULA;
-        c->unit = "ms";
-        snprintf(c->name, sizeof c->name, "%s_ms_model", networks[index].prefix);
-        snprintf(c->header, sizeof c->header, "model: online, %s", networks[index].name);
+        c->unit = "s";
+        snprintf(c->name, sizeof c->name, "%s_s_model", networks[index].prefix);
+        snprintf(c->header, sizeof c->header, "model: online time, %s", networks[index].name);
     } else if (index == FIRST_PARETO) {
         c->origin = SS_TIMED;
         snprintf(c->name, sizeof c->name, "pareto");
@@ -74,8 +74,8 @@ void ss_choice_value(struct ss_value *v, const struct ss_result *r, size_t index
         SS_REQUIRE(ss_column_find(&online, "online_ms") == SS_OK);
         ss_column_value(v, &online, r);
         const double plus = v->present ? ss_network_ms((enum ss_network_id)index, r) : 0;
-        v->real += plus;
-        v->lo += plus;
-        v->hi += plus;
+        v->real = (v->real + plus) / 1e3;
+        v->lo = (v->lo + plus) / 1e3;
+        v->hi = (v->hi + plus) / 1e3;
     }
 }

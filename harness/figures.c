@@ -382,11 +382,13 @@ static void assign(struct ss_text *out, const char *name, const char *text)
 }
 
 /* Bytes and large counts with SI prefixes; %s and %c are gnuplot's mantissa and prefix. */
-static const char *axis_format(const struct ss_column *c)
+static const char *axis_format(const struct ss_column *c, bool log)
 {
     if (strcmp(c->unit, "B") == 0)
-        return "%.0s %cB";
-    return c->kind == SS_COL_COUNT ? "%.0s%c" : "%g";
+        return log ? "%.0s %cB" : "%.1s %cB"; /* only a linear axis may have marks between whole numbers */
+    if (c->kind == SS_COL_COUNT)
+        return log ? "%.0s%c" : "%.1s%c";
+    return "%g";
 }
 
 struct span {
@@ -436,8 +438,8 @@ static void settings(struct ss_text *out, const struct figure *f, const char *di
     assign(out, "logaxes", f->spec->log);
     assign(out, "names", ss_text_str(&names));
     assign(out, "styles", ss_text_str(&styles));
-    assign(out, "xformat", axis_format(&f->x));
-    assign(out, "yformat", axis_format(&f->y[0]));
+    assign(out, "xformat", axis_format(&f->x, strchr(f->spec->log, 'x') != NULL));
+    assign(out, "yformat", axis_format(&f->y[0], strchr(f->spec->log, 'y') != NULL));
     struct span x = {0}, y = {0};
     spans(f, &x, &y);
     ss_text_add(out, "n=%zu; xleast=%.9g; xmost=%.9g; least=%.9g; most=%.9g", f->n_series, x.least, x.most, y.least, y.most);
