@@ -39,7 +39,7 @@ void ss_choice_describe(struct ss_column *c, size_t index)
         c->origin = SS_FORMULA;
         c->unit = "s";
         snprintf(c->name, sizeof c->name, "%s_s_model", networks[index].prefix);
-        snprintf(c->header, sizeof c->header, "model: online time, %s", networks[index].name);
+        snprintf(c->header, sizeof c->header, "online time (model), %s", networks[index].name);
     } else if (index == FIRST_PARETO) {
         c->origin = SS_TIMED;
         snprintf(c->name, sizeof c->name, "pareto");
@@ -48,7 +48,7 @@ void ss_choice_describe(struct ss_column *c, size_t index)
         const size_t network = index - FIRST_PARETO - 1;
         c->origin = SS_FORMULA;
         snprintf(c->name, sizeof c->name, "%s_pareto_model", networks[network].prefix);
-        snprintf(c->header, sizeof c->header, "model: in the Pareto set, %s", networks[network].name);
+        snprintf(c->header, sizeof c->header, "in the Pareto set (model), %s", networks[network].name);
     } else {
         c->origin = SS_IDENTITY;
         snprintf(c->name, sizeof c->name, "exposes");
