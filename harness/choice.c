@@ -28,12 +28,6 @@ double ss_network_ms(enum ss_network_id network, const struct ss_result *r)
     return (double)rounds * of[network].rtt + (double)bytes * 8 / (of[network].mbit * 1e3);
 }
 
-static bool same_question(const struct ss_cell *a, const struct ss_cell *b)
-{
-    return strcmp(a->model, b->model) == 0 && strcmp(a->backend, b->backend) == 0 && strcmp(a->phase, b->phase) == 0 &&
-           a->tokens == b->tokens && a->reference == b->reference;
-}
-
 static bool judged(const struct ss_result *r)
 {
     const struct ss_variant *v = ss_variant_find(r->cell.variant);
@@ -107,7 +101,7 @@ enum ss_err ss_pareto(char *out, size_t size, const struct ss_result *const *row
     enum ss_err err = SS_OK;
     for (size_t k = 0; k < n && err == SS_OK; k++) {
         bool yes = false;
-        if (k == i || !judged(row[k]) || !same_question(&row[k]->cell, &row[i]->cell))
+        if (k == i || !judged(row[k]) || !ss_same_question(&row[k]->cell, &row[i]->cell))
             continue;
         err = dominates(&yes, row[i], row[k], network);
         if (yes)
@@ -142,14 +136,15 @@ static enum ss_err best_of(struct ss_text *out, const struct ss_view *v, size_t 
     bool unknown = false;
     for (size_t i = 0; i < v->n; i++) {
         struct ss_value value;
-        bool beaten = !same_question(&v->row[i]->cell, &v->row[of]->cell) || !judged(v->row[i]) || exposure(v->row[i]) < worst;
+        bool beaten =
+            !ss_same_question(&v->row[i]->cell, &v->row[of]->cell) || !judged(v->row[i]) || exposure(v->row[i]) < worst;
         if (beaten)
             continue;
         ss_column_value(&value, c, v->row[i]);
         beaten = !value.present;
         for (size_t k = 0; k < v->n && !beaten; k++) {
             enum order order = EQUAL;
-            if (k == i || !same_question(&v->row[k]->cell, &v->row[i]->cell) || !judged(v->row[k]) ||
+            if (k == i || !ss_same_question(&v->row[k]->cell, &v->row[i]->cell) || !judged(v->row[k]) ||
                 exposure(v->row[k]) < worst)
                 continue;
             SS_TRY(order_by(&order, c, v->row[i], v->row[k]));
@@ -209,7 +204,7 @@ enum ss_err ss_decision_table(struct ss_table *t, const struct ss_view *v, const
     for (size_t of = 0; of < v->n; of++) {
         bool first = true;
         for (size_t k = 0; k < of; k++)
-            first = first && !same_question(&v->row[k]->cell, &v->row[of]->cell);
+            first = first && !ss_same_question(&v->row[k]->cell, &v->row[of]->cell);
         for (size_t i = 0; i < n && first; i++)
             SS_TRY(decide(t, v, of, &column[i]));
     }

@@ -101,7 +101,7 @@ enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *
     return err;
 }
 
-static bool same_question(const struct ss_cell *a, const struct ss_cell *b)
+bool ss_same_question(const struct ss_cell *a, const struct ss_cell *b)
 {
     return strcmp(a->model, b->model) == 0 && strcmp(a->backend, b->backend) == 0 && strcmp(a->phase, b->phase) == 0 &&
            a->tokens == b->tokens && a->reference == b->reference;
@@ -115,7 +115,7 @@ enum ss_err ss_rank(char *out, size_t size, const struct ss_result *const *row, 
     if (row[i]->status != SS_MEASURED || row[i]->reps == 0)
         return SS_OK;
     for (size_t k = 0; k < n; k++) {
-        if (k == i || row[k]->status != SS_MEASURED || !same_question(&row[k]->cell, &row[i]->cell))
+        if (k == i || row[k]->status != SS_MEASURED || !ss_same_question(&row[k]->cell, &row[i]->cell))
             continue;
         struct ss_ratio r;
         SS_TRY(ss_samples_ratio(&r, row[i], row[k], offset));
