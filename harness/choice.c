@@ -169,10 +169,10 @@ static enum ss_err decide(struct ss_table *t, const struct ss_view *v, size_t of
     ss_table_set(t, 2, v->row[of]->cell.backend, NULL);
     snprintf(text, sizeof text, "least %s", c->header);
     ss_table_set(t, 3, c->name, text);
-    for (int worst = SS_EXPOSES_UNSAID + 1; worst < SS_N_EXPOSURES; worst++) {
+    for (size_t worst = SS_EXPOSES_UNSAID + 1; worst < SS_N_EXPOSURES; worst++) {
         struct ss_text best = {0};
         enum ss_err err = best_of(&best, v, of, c, (enum ss_exposure)worst);
-        ss_table_set(t, (size_t)(3 + worst), ss_text_str(&best), best.n ? NULL : "-");
+        ss_table_set(t, 3 + worst, ss_text_str(&best), best.n ? NULL : "-");
         ss_text_free(&best);
         SS_TRY(err);
     }

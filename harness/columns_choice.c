@@ -39,7 +39,7 @@ void ss_choice_describe(struct ss_column *c, size_t index)
         c->origin = SS_FORMULA;
         c->unit = "s";
         snprintf(c->name, sizeof c->name, "%s_s_model", networks[index].prefix);
-        snprintf(c->header, sizeof c->header, "online time (model), %s", networks[index].name);
+        snprintf(c->header, sizeof c->header, "online time (model, s), %s", networks[index].name);
     } else if (index == FIRST_PARETO) {
         c->origin = SS_TIMED;
         snprintf(c->name, sizeof c->name, "pareto");

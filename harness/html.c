@@ -33,7 +33,7 @@ static const char head[] =
     "weight:400}\n"
     "img{display:block;width:100%;max-width:40rem;height:auto;margin:1rem 0 .25rem}\n"
     "@media (max-width:600px){body{padding:1rem .75rem "
-    "3rem;font-size:15px}table{font-size:.75rem}td{max-width:14rem}th,td{padding:.3rem .45rem}}\n"
+    "3rem;font-size:15px}table{font-size:.75rem}td{max-width:9.5rem}th,td{padding:.3rem .45rem}}\n"
     "@media "
     "print{body{max-width:none}.table{overflow:visible}table{width:auto}td:first-child,th:first-child{position:static}}\n"
     "</style>\n</head>\n<body>\n";

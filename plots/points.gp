@@ -14,6 +14,6 @@ do for [f in formats] {
     set output stem.".".f
     plot for [s=1:n] datafile index s - 1 using 1:(bottom(3)):(0):(top(4) - bottom(3)) with vectors nohead ls style(s) dt 1 lw 1 notitle, \
          for [s=1:n] datafile index s - 1 using 1:2 with points ls style(s) title word(names, s), \
-         for [s=1:n] datafile index s - 1 using 1:2:5 with labels font small textcolor rgb "#666666" left offset 0.9, 0 notitle
+         for [s=1:n] datafile index s - 1 using 1:2:5 with labels font small textcolor rgb "#666666" left offset 1.3, 0 notitle
     unset output
 }
