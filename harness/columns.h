@@ -48,7 +48,8 @@ size_t ss_column_names(const char **names, size_t cap);
 enum {
     SS_MAX_OPTION_COLUMNS = 32,
     SS_N_FUNCTION_COLUMNS = 2 * SS_N_FUNCTIONS + 1,
-    SS_N_RATIO_COLUMNS = 10,
+    SS_N_CHOICE_COLUMNS = 8,
+    SS_N_RATIO_COLUMNS = 10 + SS_N_CHOICE_COLUMNS,
     SS_N_MACHINE_COLUMNS = 12
 };
 size_t ss_option_columns(void); /* how many */
@@ -60,6 +61,9 @@ void ss_ratio_describe(struct ss_column *c, size_t index);
 void ss_ratio_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
 void ss_machine_describe(struct ss_column *c, size_t index);
 void ss_machine_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+/* ---- for columns_cell.c (columns_choice.c): modelled times, what is revealed, Pareto sets */
+void ss_choice_describe(struct ss_column *c, size_t index);
+void ss_choice_value(struct ss_value *v, const struct ss_result *r, size_t index);
 
 /* The seed document's formulas, in the units of its tables. */
 enum { SS_SEED_TRIPLE_BYTES = 12, SS_SEED_OT_BYTES = 64, SS_SEED_TABLE_BYTES = 3 * 4096 * 4, SS_SEED_KV_TOKENS = 2048 };

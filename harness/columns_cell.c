@@ -1,4 +1,5 @@
-/* columns_cell.c — options of a cell, its functions as evaluated, and what one evaluation costs, as columns. */
+/* columns_cell.c — options of a cell, its functions as evaluated, and what one evaluation costs, as columns; behind
+   these the ones of columns_choice.c. */
 #include "harness/columns.h"
 
 #include <stdio.h>
@@ -113,7 +114,7 @@ static const struct {
     const char *name, *header, *unit;
     const char *of[2], *by; /* columns: a sum over another */
     double scale;
-} ratios[SS_N_RATIO_COLUMNS] = {
+} ratios[] = {
     {"offline_b_per_func", "offline bytes per function evaluation", "B", {"bytes_offline", "bytes_dealer"}, "func_total", 1},
     {"offline_b_dealer", "offline bytes per function evaluation, from the dealer", "B", {"bytes_dealer"}, "func_total", 1},
     {"offline_b_between",
@@ -131,9 +132,15 @@ static const struct {
     {"triple_ns", "offline time per element-wise triple", "ns", {"offline_ms"}, "triples_ew", 1e6},
 };
 
+enum { N_RATIOS = sizeof ratios / sizeof ratios[0] };
+
 void ss_ratio_describe(struct ss_column *c, size_t index)
 {
     c->index = index;
+    if (index >= N_RATIOS) {
+        ss_choice_describe(c, index - N_RATIOS);
+        return;
+    }
     c->unit = ratios[index].unit;
     c->kind = SS_COL_REAL;
     c->origin = strcmp(c->unit, "B") == 0 ? SS_COUNTED : SS_TIMED;
@@ -152,6 +159,10 @@ static bool column_value(struct ss_value *v, const char *name, const struct ss_r
 void ss_ratio_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r)
 {
     struct ss_value one, by;
+    if (c->index >= N_RATIOS) {
+        ss_choice_value(v, r, c->index - N_RATIOS);
+        return;
+    }
     if (!column_value(&by, ratios[c->index].by, r) || by.real <= 0)
         return;
     const double scale = ratios[c->index].scale / by.real;

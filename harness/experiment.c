@@ -19,7 +19,7 @@ static const char *const experiment_keys[] = {"title", "section", "question", NU
 static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", NULL};
 static const char *const effort_keys[] = {"warmup",      "reps_min",    "reps_max", "target",
                                           "max_seconds", "resident_gb", "repeats",  NULL};
-static const char *const table_keys[] = {"title", "columns", "note", "fit", "exponent", "predict", NULL};
+static const char *const table_keys[] = {"title", "columns", "note", "fit", "exponent", "predict", "kind", NULL};
 static const char *const figure_keys[] = {"title", "kind", "x", "y", "series", "xlabel", "ylabel", "log", "note", NULL};
 
 struct known { /* "section.key" of everything that may stand in this file */
@@ -359,6 +359,9 @@ static enum ss_err read_table(struct ss_table_spec *t, const struct ss_ini *ini,
     const char *predict = ss_ini_get(ini, section, "predict");
     if (!*t->fit && (*t->exponent || predict))
         SS_FAIL(SS_USAGE, "%s: [%s] exponent and predict need fit = COLUMN", ini->path, section);
+    SS_TRY(copy_text(t->kind, sizeof t->kind, ini, section, "kind", false));
+    if (*t->kind && strcmp(t->kind, "decision") != 0)
+        SS_FAIL(SS_USAGE, "%s: [%s] kind '%s' is not decision or empty", ini->path, section, t->kind);
     return predict ? ss_parse_real(&t->predict, predict, 1e-9, 1e18, "predict") : SS_OK;
 }
 

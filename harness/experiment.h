@@ -15,6 +15,8 @@
                 fit, exponent, predict                            instead a row per column and variant: its exponent over the
                                                                   column `fit`, beside the claimed one of the list `exponent`
                                                                   (- for none), and the value at `predict`
+                kind                                              decision: instead a row per model and column: the variants
+                                                                  with the least of it (choice.h)
    [figure.ID]  title, kind (plots/KIND.gp), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note
    Unknown sections and keys are errors; nothing has a default hidden in C. */
 #ifndef SS_EXPERIMENT_H
@@ -28,6 +30,7 @@ struct ss_table_spec {
     char id[32], title[160], columns[512], note[400];
     char fit[40], exponent[160]; /* fit "": an ordinary table */
     double predict;              /* 0: no prediction */
+    char kind[16];               /* "" or decision */
 };
 struct ss_figure_spec {
     char id[32], title[160], kind[32], x[48], y[200], series[48], xlabel[96], ylabel[96], log[4], note[400];

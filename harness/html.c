@@ -18,17 +18,24 @@ static const char head[] =
     "h3{font-size:1.15rem;margin:2.25rem 0 .5rem}\nh4{font-size:1rem;margin:2rem 0 .25rem}\n"
     "p,li{max-width:46rem}\na{color:#0062a3}\n"
     "code{font:.88em ui-monospace,'DejaVu Sans Mono',monospace;background:var(--shade);padding:.1em .3em;border-radius:3px}\n"
-    ".table{overflow-x:auto;margin:.75rem 0 1.25rem;border:1px solid var(--rule);border-radius:4px;max-width:100%}\n"
-    "table{border-collapse:collapse;font-size:.8rem;line-height:1.4;font-variant-numeric:tabular-nums}\n"
+    ".table{overflow-x:auto;margin:.75rem 0 1.25rem;border:1px solid "
+    "var(--rule);border-radius:4px;width:fit-content;max-width:100%}\n"
+    "table{width:max-content;border-collapse:separate;border-spacing:0;font-size:.8rem;line-height:1.4;font-variant-numeric:"
+    "tabular-nums}\n"
     "th{text-align:left;background:var(--shade);vertical-align:bottom;font-weight:600}\n"
     "th,td{padding:.35rem .65rem;border-bottom:1px solid var(--rule)}\ntr:last-child td{border-bottom:0}\n"
-    "td{vertical-align:top;min-width:4.5rem;max-width:26rem;overflow-wrap:break-word}\n"
+    "th{max-width:7rem}td{vertical-align:top;min-width:3.5rem;max-width:22rem;overflow-wrap:break-word}\n"
+    "td:first-child,th:first-child{position:sticky;left:0;background:var(--paper);white-space:nowrap}\n"
+    "th:first-child{background:var(--shade)}\n"
     "td[align=right],th[align=right]{text-align:right;white-space:nowrap}\nth[align=right]{white-space:normal}\n"
+    ".claims{width:100%;min-width:66rem}.claims td:last-child{min-width:20rem}\n"
     "td.v{white-space:nowrap;font-weight:600}\ntd.ok{color:#00664a}\ntd.no{color:#b04000}\ntd.open{color:var(--soft);font-"
     "weight:400}\n"
     "img{display:block;width:100%;max-width:40rem;height:auto;margin:1rem 0 .25rem}\n"
-    "@media (max-width:600px){body{padding:1rem .75rem 3rem;font-size:15px}table{font-size:.75rem}}\n"
-    "@media print{body{max-width:none}.table{overflow:visible}}\n"
+    "@media (max-width:600px){body{padding:1rem .75rem "
+    "3rem;font-size:15px}table{font-size:.75rem}td{max-width:9.5rem}th,td{padding:.3rem .45rem}}\n"
+    "@media "
+    "print{body{max-width:none}.table{overflow:visible}table{width:auto}td:first-child,th:first-child{position:static}}\n"
     "</style>\n</head>\n<body>\n";
 
 /* The file of a picture as a data: URI. */
@@ -50,6 +57,8 @@ static enum ss_err add_picture(struct ss_text *out, const char *path, size_t len
 static const struct {
     const char *from, *to;
 } pieces[] = {
+    {"<table>\n<thead>\n<tr>\n<th>id</th>",
+     "<div class=\"table\" tabindex=\"0\"><table class=\"claims\">\n<thead>\n<tr>\n<th>id</th>"},
     {"<table>", "<div class=\"table\" tabindex=\"0\"><table>"},
     {"</table>", "</table></div>"},
     {"<td>CONFIRMED</td>", "<td class=\"v ok\">CONFIRMED</td>"},

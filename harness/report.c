@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "harness/choice.h"
 #include "harness/columns.h"
 #include "harness/config.h"
 #include "harness/fits.h"
@@ -294,12 +295,28 @@ static enum ss_err read_columns(struct ss_column *column, size_t *n, const struc
     return add_enclave(column, n, v);
 }
 
+/* Columns that one cell does not know: of row r among the others. */
+static enum ss_err compare_rows(struct ss_value *value, const struct ss_column *c, const struct ss_view *v, size_t r)
+{
+    enum ss_network_id network;
+    if (strcmp(c->name, "rank") == 0)
+        SS_TRY(ss_rank(value->text, sizeof value->text, v->row, v->n, r, offsetof(struct ss_pass, online_ns)));
+    else if (ss_pareto_network(&network, c->name))
+        SS_TRY(ss_pareto(value->text, sizeof value->text, v->row, v->n, r, network));
+    else
+        return SS_OK;
+    value->present = *value->text != '\0';
+    return SS_OK;
+}
+
 enum ss_err ss_report_table(struct ss_table *t, const struct ss_view *v, const struct ss_table_spec *spec)
 {
     struct ss_column column[44]; /* 40, status, the enclave's two */
     size_t n;
     if (*spec->fit)
         return ss_fits_table(t, v, spec);
+    if (*spec->kind)
+        return ss_decision_table(t, v, spec);
     *t = (struct ss_table){0};
     SS_TRY(read_columns(column, &n, v, spec));
     for (size_t i = 0; i < n; i++)
@@ -310,10 +327,7 @@ enum ss_err ss_report_table(struct ss_table *t, const struct ss_view *v, const s
             struct ss_value value;
             char exact[700], human[700];
             ss_column_value(&value, &column[i], v->row[r]);
-            if (strcmp(column[i].name, "rank") == 0) {
-                SS_TRY(ss_rank(value.text, sizeof value.text, v->row, v->n, r, offsetof(struct ss_pass, online_ns)));
-                value.present = *value.text != '\0';
-            }
+            SS_TRY(compare_rows(&value, &column[i], v, r));
             ss_value_exact(exact, sizeof exact, &column[i], &value);
             ss_value_human(human, sizeof human, &column[i], &value);
             ss_table_set(t, i, exact, human);

@@ -41,6 +41,36 @@ enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
 
 /* ---- front page */
 
+/* A row per kind of claim (claims.csv), in the order of their first appearance. */
+static void verdicts_by_kind(struct ss_text *out, const struct ss_report *r)
+{
+    const struct ss_csv *c = &r->claims.claims;
+    ss_text_add(out, "By what the document bases a claim on:\n\n| basis |");
+    for (int v = 0; v < SS_N_VERDICTS; v++)
+        ss_text_add(out, " %s |", ss_verdict_names[v]);
+    ss_text_add(out, "\n|---|");
+    for (int v = 0; v < SS_N_VERDICTS; v++)
+        ss_text_add(out, "---:|");
+    ss_text_add(out, "\n");
+    for (size_t i = 0; i < c->rows; i++) {
+        const char *kind = ss_csv_get(c, i, SS_CF_KIND);
+        size_t n[SS_N_VERDICTS] = {0};
+        bool first = true;
+        for (size_t k = 0; k < c->rows; k++) {
+            const bool same = strcmp(ss_csv_get(c, k, SS_CF_KIND), kind) == 0;
+            first = first && !(same && k < i);
+            n[r->judged[k].verdict] += same;
+        }
+        if (!first)
+            continue;
+        ss_text_add(out, "| %s |", kind);
+        for (int v = 0; v < SS_N_VERDICTS; v++)
+            ss_text_add(out, " %zu |", n[v]);
+        ss_text_add(out, "\n");
+    }
+    ss_text_add(out, "\n");
+}
+
 static void verdicts(struct ss_text *out, const struct ss_report *r)
 {
     static const char *const meaning[SS_N_VERDICTS] = {
@@ -58,7 +88,10 @@ static void verdicts(struct ss_text *out, const struct ss_report *r)
     ss_text_add(out, "| verdict | claims | meaning |\n|---|---:|---|\n");
     for (int v = 0; v < SS_N_VERDICTS; v++)
         ss_text_add(out, "| %s | %zu | %s |\n", ss_verdict_names[v], r->verdicts[v], meaning[v]);
-    ss_text_add(out, "\n");
+    ss_text_add(
+        out, "\nWords: the document counts four bytes a number, a share in Z_2^64 takes eight. Both stand in the report: its "
+             "formulas in columns called *seed formula*, what was counted beside them.\n\n");
+    verdicts_by_kind(out, r);
 }
 
 static void status_counts(struct ss_text *out, const struct ss_report *r, size_t model, const char *variant)

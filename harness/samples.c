@@ -77,9 +77,19 @@ static enum ss_order order_of(const struct ss_estimate *ratio)
 
 enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b, size_t offset)
 {
+    return ss_samples_ratio_plus(out, a, 0, b, 0, offset);
+}
+
+enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *a, double plus_a, const struct ss_result *b,
+                                  double plus_b, size_t offset)
+{
     struct ss_samples x, y;
     ss_samples_of(&x, a, offset);
     ss_samples_of(&y, b, offset);
+    for (size_t i = 0; i < x.n; i++)
+        x.x[i] += plus_a;
+    for (size_t i = 0; i < y.n; i++)
+        y.x[i] += plus_b;
     *out = (struct ss_ratio){.by_process = x.by_process && y.by_process, .n_a = x.n, .n_b = y.n, .order = SS_ORDER_NO_TIME};
     enum ss_err err = SS_OK;
     if (x.n > 0 && y.n > 0) {
@@ -91,7 +101,7 @@ enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, co
     return err;
 }
 
-static bool same_question(const struct ss_cell *a, const struct ss_cell *b)
+bool ss_same_question(const struct ss_cell *a, const struct ss_cell *b)
 {
     return strcmp(a->model, b->model) == 0 && strcmp(a->backend, b->backend) == 0 && strcmp(a->phase, b->phase) == 0 &&
            a->tokens == b->tokens && a->reference == b->reference;
@@ -105,7 +115,7 @@ enum ss_err ss_rank(char *out, size_t size, const struct ss_result *const *row, 
     if (row[i]->status != SS_MEASURED || row[i]->reps == 0)
         return SS_OK;
     for (size_t k = 0; k < n; k++) {
-        if (k == i || row[k]->status != SS_MEASURED || !same_question(&row[k]->cell, &row[i]->cell))
+        if (k == i || row[k]->status != SS_MEASURED || !ss_same_question(&row[k]->cell, &row[i]->cell))
             continue;
         struct ss_ratio r;
         SS_TRY(ss_samples_ratio(&r, row[i], row[k], offset));

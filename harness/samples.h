@@ -49,7 +49,12 @@ struct ss_ratio {
 };
 SS_CHECKED enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b,
                                         size_t offset);
+/* The same of times with a constant added, in ms: modelled times (choice.h). */
+SS_CHECKED enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *a, double plus_a,
+                                             const struct ss_result *b, double plus_b, size_t offset);
 
+/* Of equal model, tokens, backend and phase: what variants are ranked in. */
+bool ss_same_question(const struct ss_cell *a, const struct ss_cell *b);
 /* Rank of row[i] among the rows of the same question (model, tokens, backend, phase), 1 the fastest: 1 + those that are faster,
    as far as noise lets one say so. "2"; "1-3 (tie)": it is neither faster nor slower than others; "1-3 (n too small)". Empty
    without a measurement. */

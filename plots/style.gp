@@ -19,7 +19,7 @@ set style line 30 lc rgb "#DDDDDD" lw 0.6 dt 1
 set style line 31 lc rgb "#333333" lw 1.0 dt 1
 
 # Fill of bars by style: 3 solid, 4 and 5 slanted, 1 and 2 crossed. Neighbours in brightness differ in it.
-fill(style) = word("3 3 4 3 5 2 3 3 3 3 3 4 3 5 4 3 1 3", style) + 0
+fill(style) = word("3 3 4 3 5 2 3 3 3 3 3 4 3 5 3 2 3 1", style) + 0
 
 set encoding utf8
 set datafile missing "?"

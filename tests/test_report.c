@@ -103,7 +103,10 @@ Test(report, two_runs_are_byte_identical, .init = make_results, .fini = remove_r
                                         "plots/lookups-F2.5.dat",
                                         "plots/lookups-F2.5.svg",
                                         "plots/lookups-F2.5.pdf",
-                                        "plots/lookups-F2.5.png"};
+                                        "plots/lookups-F2.5.png",
+                                        "tables/recommendations-T7.2.csv",
+                                        "plots/recommendations-F7.1.dat",
+                                        "plots/recommendations-F7.1.svg"};
     enum { N = sizeof files / sizeof files[0] };
     struct ss_text first[N] = {0};
     cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
@@ -134,9 +137,26 @@ Test(report, holds_every_section_claim_and_the_security_text, .init = make_resul
     read_text(&html, "REPORT.html");
     cr_assert_not_null(strstr(html.p, "<img src=\"data:image/svg+xml;base64,"));
     cr_assert_null(strstr(html.p, "src=\"plots/"));
+    cr_assert_not_null(strstr(html.p, "<table class=\"claims\">"), "they are laid out to fit the page");
     cr_assert_null(strstr(html.p, "<link rel=\"stylesheet\""));
     ss_text_free(&md);
     ss_text_free(&html);
+}
+
+/* On a logarithmic axis plain's zero bytes have no place: named, not drawn at some other one. */
+Test(report, points_without_a_place_are_named, .init = make_results, .fini = remove_results)
+{
+    struct ss_text data = {0}, md = {0};
+    cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
+    read_text(&data, "plots/recommendations-F7.1.dat");
+    cr_expect_not_null(strstr(data.p, "# nothing to draw: plain\n"));
+    cr_expect_null(strstr(data.p, "\n0 "));
+    cr_expect_not_null(strstr(data.p, " \"tiny-lm\"\n"));
+    read_text(&md, "REPORT.md");
+    cr_expect_not_null(strstr(md.p, "Not drawn, zero or not measured: plain."));
+    cr_expect_not_null(strstr(md.p, "| basis | CONFIRMED |"));
+    ss_text_free(&data);
+    ss_text_free(&md);
 }
 
 Test(report, check_finds_drift, .init = make_results, .fini = remove_results)

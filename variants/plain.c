@@ -39,6 +39,7 @@ const struct ss_variant ss_variant_plain = {
     .claim = "none: cleartext on one machine, the yardstick for speed and error",
     .reveals = "everything, to the machine that runs it",
     .trust = "that machine",
+    .exposes = SS_EXPOSES_ALL,
     .options = options,
     .parties = 1,
     .dealer = false,

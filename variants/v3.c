@@ -8,6 +8,7 @@ const struct ss_variant ss_variant_v3 = {
     .claim = "no input privacy against the server P1; P0 sees only shares of the model's hidden states",
     .reveals = "every hidden state, to P1",
     .trust = "P1 is trusted with the input; the dealer does not collude with P0",
+    .exposes = SS_EXPOSES_HIDDEN,
     .options = ss_clear_options,
     .parties = 2,
     .dealer = true,

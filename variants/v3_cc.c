@@ -88,6 +88,7 @@ const struct ss_variant ss_variant_v3_cc = {
         "nothing is protected against the server",
     .reveals = "nothing outside the enclave but shapes and the number of tokens; emulated: everything, to the server",
     .trust = "hardware: the vendor and what its attestation covers; emulated: the server",
+    .exposes = SS_EXPOSES_ALL, /* of the emulated enclave, the only one whose rows there are */
     .options = options,
     .parties = 2,
     .dealer = false,

@@ -9,6 +9,7 @@ const struct ss_variant ss_variant_v3_mpc = {
     .reveals = "nothing beyond shapes and the number of tokens",
     .trust = "P0 and P1 do not collude; the dealer, which deals truncation, comparisons, matrix and row triples and "
              "(source=dealer) elementwise ones, colludes with neither",
+    .exposes = SS_EXPOSES_SHAPES,
     .options = ss_mpc_options,
     .parties = 2,
     .dealer = true,

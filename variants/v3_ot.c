@@ -9,6 +9,7 @@ const struct ss_variant ss_variant_v3_ot = {
     .reveals = "nothing beyond shapes and the number of tokens",
     .trust = "P0 and P1 do not collude; the dealer, which deals triples, truncation and (source=dealer) lookups, colludes with "
              "neither",
+    .exposes = SS_EXPOSES_SHAPES,
     .options = ss_oblivious_options,
     .parties = 2,
     .dealer = true,

@@ -24,11 +24,25 @@ struct ss_job {
     const int64_t *option;
 };
 
+/* Classes of `reveals`, each better than the one before. What a variant trusts is not in them. */
+#define SS_EXPOSURES(X)                                                                                                        \
+    X(ALL, "everything")                                                                                                       \
+    X(HIDDEN, "hidden states")                                                                                                 \
+    X(SHAPES, "shapes only")
+enum ss_exposure {
+    SS_EXPOSES_UNSAID, /* not a class: every variant says its own */
+#define X(name, text) SS_EXPOSES_##name,
+    SS_EXPOSURES(X)
+#undef X
+        SS_N_EXPOSURES
+};
+
 struct ss_variant {
     const char *name;
     const char *claim;               /* what is protected from whom: printed beside every number */
     const char *reveals;             /* what a party learns beyond its own input and output */
     const char *trust;               /* on what that rests */
+    enum ss_exposure exposes;        /* class of `reveals` */
     const struct ss_option *options; /* ends with key NULL; at most SS_MAX_OPTIONS */
     int parties;                     /* 1 or 2 */
     bool dealer;                     /* a third role deals correlated randomness */

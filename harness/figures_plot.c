@@ -1,0 +1,144 @@
+/* figures_plot.c — the runs of gnuplot: settings for plots/KIND.gp, three pictures a figure. */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/config.h"
+#include "harness/figures.h"
+
+/* 'text' for gnuplot: a quote inside is doubled. */
+static void assign(struct ss_text *out, const char *name, const char *text)
+{
+    ss_text_add(out, "%s='", name);
+    for (const char *p = text; *p; p++)
+        ss_text_append(out, *p == '\'' ? "''" : p, *p == '\'' ? 2 : 1);
+    ss_text_add(out, "'; ");
+}
+
+/* Bytes and large counts with SI prefixes; %s and %c are gnuplot's mantissa and prefix. */
+static const char *axis_format(const struct ss_column *c, bool log)
+{
+    if (strcmp(c->unit, "B") == 0)
+        return log ? "%.0s %cB" : "%.1s %cB"; /* only a linear axis may have marks between whole numbers */
+    if (c->kind == SS_COL_COUNT)
+        return log ? "%.0s%c" : "%.1s%c";
+    return "%g";
+}
+
+struct span {
+    double least, most;
+};
+
+static void widen(struct span *s, double value)
+{
+    if (value <= 0)
+        return;
+    s->least = s->least > 0 ? fmin(s->least, value) : value;
+    s->most = fmax(s->most, value);
+}
+
+/* Positive values drawn, of both axes: where a logarithmic axis begins and how it is marked. */
+static void spans(const struct ss_figure *f, struct span *x, struct span *y)
+{
+    for (size_t i = 0; i < f->v->n; i++)
+        for (size_t s = 0; s < f->n_series; s++) {
+            struct ss_value value = {0};
+            if (!ss_figure_value(f, f->v->row[i], s, &value))
+                continue;
+            widen(y, value.real);
+            ss_column_value(&value, &f->x, f->v->row[i]);
+            widen(x, value.real);
+        }
+}
+
+static void settings(struct ss_text *out, const struct ss_figure *f, const char *dir, const char *stem)
+{
+    struct ss_text path = {0}, names = {0}, styles = {0};
+    for (size_t s = 0; s < f->n_series; s++) {
+        ss_text_add(&names, "%s\"%s\"", s ? " " : "", f->name[s]);
+        ss_text_add(&styles, "%s%d", s ? " " : "", f->style[s]);
+    }
+    ss_text_add(&path, "%s/plots/", ss_home());
+    assign(out, "home", ss_text_str(&path));
+    path.n = 0;
+    ss_text_add(&path, "%s/plots/%s.dat", dir, stem);
+    assign(out, "datafile", ss_text_str(&path));
+    path.n = 0;
+    ss_text_add(&path, "%s/plots/%s", dir, stem);
+    assign(out, "stem", ss_text_str(&path));
+    assign(out, "figtitle", f->spec->title);
+    assign(out, "xtext", f->spec->xlabel);
+    assign(out, "ytext", f->spec->ylabel);
+    assign(out, "logaxes", f->spec->log);
+    assign(out, "names", ss_text_str(&names));
+    assign(out, "styles", ss_text_str(&styles));
+    assign(out, "xformat", axis_format(&f->x, strchr(f->spec->log, 'x') != NULL));
+    assign(out, "yformat", axis_format(&f->y[0], strchr(f->spec->log, 'y') != NULL));
+    struct span x = {0}, y = {0};
+    spans(f, &x, &y);
+    ss_text_add(out, "n=%zu; xleast=%.9g; xmost=%.9g; least=%.9g; most=%.9g", f->n_series, x.least, x.most, y.least, y.most);
+    ss_text_free(&path);
+    ss_text_free(&names);
+    ss_text_free(&styles);
+}
+
+/* Cairo writes the time of day into a PDF; the same data must give the same bytes. */
+static enum ss_err fix_pdf_date(const char *path)
+{
+    struct ss_text pdf = {0};
+    enum ss_err err = ss_text_read(&pdf, path);
+    static const char key[] = "/CreationDate (D:";
+    char *date = err == SS_OK ? memmem(pdf.p, pdf.n, key, sizeof key - 1) : NULL;
+    const char *end = pdf.p + pdf.n, *epoch = "19700101000000";
+    for (char *p = date ? date + sizeof key - 1 : NULL; p && p < end && isdigit((unsigned char)*p) && *epoch; p++)
+        *p = *epoch++;
+    if (err == SS_OK)
+        err = ss_text_write(&pdf, path);
+    ss_text_free(&pdf);
+    return err;
+}
+
+static enum ss_err plot(const struct ss_figure *f, const char *dir, const char *stem)
+{
+    struct ss_text set = {0}, output = {0};
+    char script[1200], pdf[1200];
+    settings(&set, f, dir, stem);
+    snprintf(script, sizeof script, "%s/plots/%s.gp", ss_home(), f->spec->kind);
+    snprintf(pdf, sizeof pdf, "%s/plots/%s.pdf", dir, stem);
+    const char *const argv[] = {"gnuplot", "-e", ss_text_str(&set), script, NULL};
+    enum ss_err err = ss_program_run(&output, argv, "gnuplot-nox", NULL, "SOURCE_DATE_EPOCH=0");
+    /* gnuplot goes on after a warning, but a picture that lacks something must not pass for whole. */
+    if (err == SS_OK && strstr(ss_text_str(&output), "warning"))
+        err = ss_fail(SS_ENV, __FILE__, __LINE__, "gnuplot, figure %s: %s", stem, ss_text_str(&output));
+    if (err == SS_OK)
+        err = fix_pdf_date(pdf);
+    ss_text_free(&set);
+    ss_text_free(&output);
+    return err;
+}
+
+enum ss_err ss_report_plot(const struct ss_report *r, const char *only)
+{
+    for (size_t i = 0; i < r->n_views; i++)
+        for (size_t k = 0; k < r->view[i].e.n_figures && r->view[i].n > 0; k++) {
+            const struct ss_view *v = &r->view[i];
+            const struct ss_figure_spec *spec = &v->e.figure[k];
+            struct ss_figure f;
+            struct ss_text data = {0};
+            size_t drawn = 0;
+            char stem[128];
+            if (!ss_report_wants(v, spec->id, only))
+                continue;
+            snprintf(stem, sizeof stem, "%s-%s", v->e.name, spec->id);
+            enum ss_err err = ss_figure_open(&f, v, spec);
+            if (err == SS_OK)
+                err = ss_figure_write(&data, &drawn, &f);
+            if (err == SS_OK && drawn > 0)
+                err = plot(&f, r->results_dir, stem);
+            ss_text_free(&data);
+            ss_text_free(&f.absent);
+            SS_TRY(err);
+        }
+    return SS_OK;
+}
