@@ -23,6 +23,8 @@ PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(LIBS)))$(PKG_LIBS)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=all,-O3)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+DIRTY_COUNT := $(if $(filter unknown,$(COMMIT)),unknown,$(shell git status --porcelain | wc -l))
+DIRTY := $(shell git status --porcelain 2>/dev/null | tr -d '"\\' | tr '\n' ';' | head -c 1500)
 CFLAGS = -std=c11 -D_GNU_SOURCE -I. $(OPT) -g $(WARN) -fopenmp -ffp-contract=off -MMD -MP $(PKG_CFLAGS) -DSS_CUDA=$(CUDA)
 LDFLAGS = $(OPT) -fopenmp -Wl,--disable-new-dtags -Wl,-rpath,'$$ORIGIN/lib'
 LDLIBS = -lhdf5_hl $(PKG_LIBS) -lm -lpthread -ldl
@@ -82,11 +84,11 @@ $B/registry.o: $B/registry.c
 	$(call SAY,CC,$<)
 	$Q$(CC) $(CFLAGS) -c -o $@ $<
 
-# The commit goes into every result; only version.o is rebuilt when it changes.
-$B/harness/version.o: CFLAGS += -DSS_COMMIT='"$(COMMIT)"' -DSS_CFLAGS='"$(strip $(OPT))"' -DSS_CC='"$(shell $(CC) --version | head -1)"'
+# The commit and what differed from it go into every result; only version.o is rebuilt when they change.
+$B/harness/version.o: CFLAGS += -DSS_COMMIT='"$(COMMIT)"' -DSS_DIRTY='"$(DIRTY)"' -DSS_DIRTY_COUNT='"$(DIRTY_COUNT)"' -DSS_CFLAGS='"$(strip $(OPT))"' -DSS_CC='"$(shell $(CC) --version | head -1)"'
 $B/harness/version.o: $B/commit
 $B/commit: FORCE
-	@mkdir -p $(@D); echo $(COMMIT) | cmp -s - $@ || echo $(COMMIT) > $@
+	@mkdir -p $(@D); echo '$(COMMIT) $(DIRTY)' | cmp -s - $@ || echo '$(COMMIT) $(DIRTY)' > $@
 FORCE:
 
 $B/tests/run: $(filter-out $B/harness/main.o,$(OBJ)) $(TEST_OBJ)

@@ -52,6 +52,6 @@ enum ss_err ss_cmd_merge(int argc, char **argv);
 enum ss_err ss_cmd_attest(int argc, char **argv);
 enum ss_err ss_cmd_doctor(int argc, char **argv);
 
-/* version.c: what this binary was built from. */
-extern const char ss_version_commit[], ss_version_cflags[], ss_version_cc[];
+/* version.c: what this binary was built from; dirty: files that differed from the commit, and how many, or "unknown". */
+extern const char ss_version_commit[], ss_version_dirty[], ss_version_dirty_count[], ss_version_cflags[], ss_version_cc[];
 #endif

@@ -89,29 +89,14 @@ static enum ss_err add_argv(struct ss_pairs *env)
     return ss_pairs_add(env, "argv", "%s", n > 0 ? text : unknown);
 }
 
-/* Names of changed files of the work tree that holds experiments/; the commit itself is the one the binary was built from. */
+/* Of the work tree from which the binary was built. */
 static enum ss_err add_dirty(struct ss_pairs *env)
 {
-    char files[2048] = "", line[512], command[1280];
-    size_t n = 0, used = 0;
-    const char *home = ss_home();
-    int status = -1;
-    FILE *git = NULL;
-    if (!strchr(home, '\'') &&
-        snprintf(command, sizeof command, "git -C '%s' status --porcelain 2>/dev/null", home) < (int)sizeof command)
-        git = popen(command, "re");
-    while (git && fgets(line, sizeof line, git)) {
-        line[strcspn(line, "\n")] = '\0';
-        n++;
-        if (used < sizeof files - 1)
-            used += (size_t)snprintf(files + used, sizeof files - used, "%s%s", used > 0 ? "; " : "", line);
-    }
-    if (git)
-        status = pclose(git);
-    bool known = status == 0;
-    SS_TRY(ss_pairs_add(env, "git_dirty", "%s", !known ? unknown : n > 0 ? "yes" : "no"));
-    SS_TRY(ss_pairs_add(env, "git_dirty_count", known ? "%zu" : unknown, n));
-    return ss_pairs_add(env, "git_dirty_files", "%s%s", known ? files : unknown, used >= sizeof files ? " ..." : "");
+    const char *count = ss_version_dirty_count;
+    const bool known = strcmp(count, unknown) != 0;
+    SS_TRY(ss_pairs_add(env, "git_dirty", "%s", !known ? unknown : strcmp(count, "0") ? "yes" : "no"));
+    SS_TRY(ss_pairs_add(env, "git_dirty_count", "%s", count));
+    return ss_pairs_add(env, "git_dirty_files", "%s", known ? ss_version_dirty : unknown);
 }
 
 static enum ss_err add_build(struct ss_pairs *env)

@@ -4,6 +4,10 @@
 #ifndef SS_COMMIT
 #define SS_COMMIT "unknown"
 #endif
+#ifndef SS_DIRTY
+#define SS_DIRTY "unknown"
+#define SS_DIRTY_COUNT "unknown"
+#endif
 #ifndef SS_CFLAGS
 #define SS_CFLAGS "unknown"
 #endif
@@ -12,5 +16,7 @@
 #endif
 
 const char ss_version_commit[] = SS_COMMIT;
+const char ss_version_dirty[] = SS_DIRTY;
+const char ss_version_dirty_count[] = SS_DIRTY_COUNT;
 const char ss_version_cflags[] = SS_CFLAGS;
 const char ss_version_cc[] = SS_CC;
