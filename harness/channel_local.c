@@ -3,10 +3,13 @@
 #include "harness/transport.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 4 };
+/* A round is short against putting a thread to sleep and waking it: a waiter looks this often, some tens of microseconds,
+   before it sleeps. */
+enum { SLOTS = 4, LOOKS = 1000 };
 
 struct slot {
     struct ss_buf buf;
@@ -16,13 +19,13 @@ struct slot {
 };
 struct queue {
     struct slot slot[SLOTS];
-    size_t sent, taken; /* messages so far */
+    atomic_size_t sent, taken; /* messages so far */
 };
 struct local {
     struct ss_channel base;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool aborted;
+    atomic_bool aborted;
     int waiting;                                /* roles in ss_meet ... */
     unsigned meeting;                           /* ... of this number */
     struct queue queue[SS_N_ROLES][SS_N_ROLES]; /* [from][to] */
@@ -66,22 +69,34 @@ static void local_release(struct ss_ctx *c)
         }
 }
 
+static bool turn_has_come(const struct queue *q, bool sender)
+{
+    const size_t sent = atomic_load_explicit(&q->sent, memory_order_acquire);
+    const size_t taken = atomic_load_explicit(&q->taken, memory_order_acquire);
+    return sender ? sent - taken != SLOTS : sent != taken;
+}
+
 /* Waits until the queue has a free slot (sender) or a message (receiver); SS_ENV without a word if the session was aborted:
    the role that failed has said why. */
 static enum ss_err wait_turn(struct local *ch, const struct queue *q, bool sender)
 {
+    for (int i = 0; i < LOOKS && !ch->aborted; i++) {
+        if (turn_has_come(q, sender))
+            return SS_OK;
+        __builtin_ia32_pause();
+    }
     pthread_mutex_lock(&ch->lock);
-    while (!ch->aborted && (sender ? q->sent - q->taken == SLOTS : q->sent == q->taken))
+    while (!ch->aborted && !turn_has_come(q, sender))
         pthread_cond_wait(&ch->changed, &ch->lock);
     bool aborted = ch->aborted;
     pthread_mutex_unlock(&ch->lock);
     return aborted ? SS_ENV : SS_OK;
 }
 
-static void pass_turn(struct local *ch, size_t *count)
+static void pass_turn(struct local *ch, atomic_size_t *count)
 {
     pthread_mutex_lock(&ch->lock);
-    ++*count;
+    atomic_fetch_add_explicit(count, 1, memory_order_release);
     pthread_cond_broadcast(&ch->changed);
     pthread_mutex_unlock(&ch->lock);
 }
