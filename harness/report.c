@@ -118,11 +118,11 @@ static bool asks_for(const struct ss_experiment *e, const char *id)
     return false;
 }
 
-/* v lacks most of its cells, and those it has were measured for experiments that lack none: it was not run itself. */
+/* v lacks half of its cells or more, and those it has were measured for experiments that lack none: it was not run itself. */
 static bool only_shares(const struct ss_report *r, const struct ss_view *v)
 {
     const struct ss_result *found[1];
-    if (2 * v->n_missing <= v->n)
+    if (2 * v->n_missing < v->n)
         return false;
     for (size_t i = 0; i < v->e.n_cells; i++) {
         const struct ss_cell *c = &v->e.cells[i];

@@ -94,6 +94,16 @@ static void verdicts(struct ss_text *out, const struct ss_report *r)
     verdicts_by_kind(out, r);
 }
 
+/* Whether a list "a, b, c" has the entry. */
+static bool has_entry(const char *list, const char *entry)
+{
+    const size_t n = strlen(entry);
+    for (const char *at = list; (at = strstr(at, entry)); at += n)
+        if ((at == list || at[-1] == ' ') && (at - list < 2 || at[-2] == ',') && (at[n] == '\0' || at[n] == ','))
+            return true;
+    return false;
+}
+
 static void status_counts(struct ss_text *out, const struct ss_report *r, size_t model, const char *variant)
 {
     size_t n[3] = {0}, few = 0;
@@ -108,7 +118,7 @@ static void status_counts(struct ss_text *out, const struct ss_report *r, size_t
         char text[64];
         snprintf(text, sizeof text, "%s%zu on %s", ss_cell_decodes(&c->cell) ? "1 after " : "", c->cell.tokens,
                  c->cell.backend);
-        if (c->status == SS_MEASURED && !strstr(ss_text_str(&tokens), text)) /* once for all options; lengths ascend */
+        if (c->status == SS_MEASURED && !has_entry(ss_text_str(&tokens), text)) /* once for all options; lengths ascend */
             ss_text_add(&tokens, "%s%s", tokens.n ? ", " : "", text);
     }
     ss_text_add(out, " %s", n[0] ? ss_text_str(&tokens) : n[1] + n[2] ? "" : "-");
