@@ -16,7 +16,7 @@ struct ss_weights {
     size_t n_slots; /* n_layers if resident, else 1 */
     struct ss_slot *slots, head;
     struct ss_buf stage[2]; /* host, one for each party */
-    bool one_stage; /* opened by a role that loads for itself alone */
+    bool one_stage;         /* opened by a role that loads for itself alone */
     /* seen[role][layer]: the role has met the others over this layer, so it is loaded. Each role reads and writes its own row
        only; all go through the layers in the same order and therefore decide alike. [n_layers] is the head. */
     uint8_t *seen[SS_N_ROLES];
