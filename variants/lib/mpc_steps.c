@@ -67,6 +67,7 @@ enum ss_err ss_mpc_layer(struct ss_ctx *c, const struct ss_layer *w)
     v->least_silu = !v->least_silu || v->h.bits.silu < v->least_silu ? v->h.bits.silu : v->least_silu;
     v->h.bits.gate = (const uint8_t *)v->gate_bits.p;
     ss_mpc_silu_encode(v->silu_coef, &v->plan, v->h.bits.power);
+    SS_REQUIRE(d_ff > 0);
     uint64_t *scale = malloc(d_ff * (sizeof *scale + 1));
     if (!scale)
         SS_FAIL(SS_ENV, "out of memory for the scales of %zu columns", d_ff);

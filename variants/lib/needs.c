@@ -101,6 +101,7 @@ static enum ss_err deal(struct ss_ctx *c, struct ss_supply *s, const struct ss_n
         SS_TRY(ss_buf_grow(c, &s->scratch, 6 * r->rows * r->cols * sizeof(uint64_t), SS_TAG_triples));
         return ss_trunc_deal(c, &s->seeds, &s->scratch, r->rows, r->cols, need->m, need->col_m);
     case SS_NEED_LOOKUP:
+        SS_REQUIRE(s->source);
         for (size_t k = 0; k < need->n_tables && s->source->deal; k++)
             SS_TRY(s->source->deal(c, s->source_state, &s->seeds, &need->lookup, need->n));
         return SS_OK;
@@ -167,6 +168,7 @@ static void cost_of(const struct ss_need *need, const struct ss_lookup_source *s
         e->bytes_offline_d_p1 += n * SS_TRUNC_DEALT_BYTES;
         return;
     case SS_NEED_LOOKUP:
+        SS_REQUIRE(source);
         for (size_t k = 0; k < need->n_tables; k++) {
             ss_lookup_cost(source, &need->lookup, need->n, e);
             source->cost(&need->lookup, need->n, e);
