@@ -68,6 +68,8 @@ static void put_times(struct ss_out *o, hid_t group, const struct ss_result *r, 
 {
     int64_t *column = malloc((r->reps + 1) * sizeof(int64_t[SS_N_OPS]));
     o->ok = o->ok && column;
+    if (!column)
+        return;
     for (int i = 0; i < SS_STORE_TIMES && o->ok; i++) {
         const struct ss_field *f = &ss_store_times[i];
         hid_t type = f->is_signed ? H5T_STD_I64LE : H5T_STD_U64LE;

@@ -179,8 +179,8 @@ enum ss_err cpu_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *mes
             const size_t at = k * words + w;
             const uint64_t d = mine[at] ^ theirs[at], e = mine[glo + at] ^ theirs[glo + at];
             g[w] = kept[at] ^ (first & d & e) ^ (d & masks[glo + at]) ^ (e & masks[at]) ^ products[at];
-            if (!k)
-                continue;
+            if (!p)
+                continue; /* the lowest position's p is never used */
             const size_t in = plo + at - words;
             const uint64_t f = mine[in] ^ theirs[in];
             p[w] = (first & d & f) ^ (d & masks[in]) ^ (f & masks[at]) ^ products[glo + at - words];

@@ -36,12 +36,12 @@ __attribute__((always_inline)) static inline void slice_four(uint64_t *rows, con
     for (size_t i = 0; i < BITS; i += WIDE) { /* x[i]: value i of each of the four groups */
         const wide *from = (const wide *)(values + i);
         const wide a = from[0], b = from[BITS / WIDE], c = from[2 * BITS / WIDE], d = from[3 * BITS / WIDE];
-        const wide ab0 = __builtin_shuffle(a, b, (wide){0, 4, 2, 6}), ab1 = __builtin_shuffle(a, b, (wide){1, 5, 3, 7});
-        const wide cd0 = __builtin_shuffle(c, d, (wide){0, 4, 2, 6}), cd1 = __builtin_shuffle(c, d, (wide){1, 5, 3, 7});
-        x[i] = __builtin_shuffle(ab0, cd0, (wide){0, 1, 4, 5});
-        x[i + 1] = __builtin_shuffle(ab1, cd1, (wide){0, 1, 4, 5});
-        x[i + 2] = __builtin_shuffle(ab0, cd0, (wide){2, 3, 6, 7});
-        x[i + 3] = __builtin_shuffle(ab1, cd1, (wide){2, 3, 6, 7});
+        const wide ab0 = __builtin_shufflevector(a, b, 0, 4, 2, 6), ab1 = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+        const wide cd0 = __builtin_shufflevector(c, d, 0, 4, 2, 6), cd1 = __builtin_shufflevector(c, d, 1, 5, 3, 7);
+        x[i] = __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5);
+        x[i + 1] = __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5);
+        x[i + 2] = __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7);
+        x[i + 3] = __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7);
     }
     for (size_t i = 0; i < APART; i++)
         three_steps(x + i, APART, 8, 0x00000000ffffffff, 0x0000ffff0000ffff, 0x00ff00ff00ff00ff);
