@@ -153,18 +153,24 @@ timing: timing-deps
 	@$(MAKE) --no-print-directory $B/timing
 	@SHARDSCALE_HOME=$(CURDIR) SHARDSCALE_CPU=portable OMP_WAIT_POLICY=passive valgrind --quiet --error-limit=no $B/timing
 
-# A folder that runs on another x86-64 Linux (glibc 2.36 or newer): the program, its data and the libraries it needs, except
-# glibc, the driver's and CUDA's. WITH_TESTS=1 takes the tests along.
+# A folder that runs on another x86-64 Linux (glibc 2.36 or newer): the program, its data, the programs that draw the report and the
+# libraries they need, except glibc, the driver's and CUDA's. WITH_TESTS=1 takes the tests along.
 BUNDLE := build/bundle
 SYSTEM_LIBS := (ld-linux|libc|libm|libpthread|libdl|librt|libcuda|libcudart|libcublas|libcublasLt|libnvidia)[.-]
+DRAW := gnuplot cmark-gfm
 bundle: all $(if $(WITH_TESTS),$B/tests/run)
-	@rm -rf $(BUNDLE); mkdir -p $(BUNDLE)/lib
+	@rm -rf $(BUNDLE); mkdir -p $(BUNDLE)/lib/fonts $(BUNDLE)/bin
 	@cp $B/shardscale $(if $(WITH_TESTS),$B/tests/run) $(BUNDLE)/
 	@cp -r experiments plots run_all.sh README.md LICENSE $(BUNDLE)/
-	@$(if $(WITH_TESTS),mkdir -p $(BUNDLE)/tests && cp -r tests/data $(BUNDLE)/tests/)
-	@ldd $(BUNDLE)/shardscale $(if $(WITH_TESTS),$(BUNDLE)/run) | awk '$$2 == "=>" && $$3 ~ /^\// {print $$3}' | sort -u | \
+	@for d in $(if $(WITH_TESTS),tests/data,$$(sed -n 's/^checkpoint *= *//p' experiments/models/*.ini)); do \
+		mkdir -p $(BUNDLE)/$$d && cp -r $$d/. $(BUNDLE)/$$d; done
+	@for p in $(DRAW); do cp -L "$$(command -v $$p)" $(BUNDLE)/lib/$$p; printf '%s\n' '#!/bin/sh' 'lib=$$(dirname "$$(readlink -f "$$0")")/../lib' \
+		'LD_LIBRARY_PATH=$$lib FONTCONFIG_FILE=$$lib/fonts/fonts.conf exec "$$lib/'$$p'" "$$@"' > $(BUNDLE)/bin/$$p; chmod +x $(BUNDLE)/bin/$$p; done
+	@cp "$$(dpkg -L fonts-dejavu-core | grep /DejaVuSans.ttf)" $(BUNDLE)/lib/fonts/
+	@echo '<fontconfig><dir prefix="relative">.</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>' > $(BUNDLE)/lib/fonts/fonts.conf
+	@ldd $(BUNDLE)/shardscale $(if $(WITH_TESTS),$(BUNDLE)/run) $(DRAW:%=$(BUNDLE)/lib/%) | awk '$$2 == "=>" && $$3 ~ /^\// {print $$3}' | sort -u | \
 		grep -vE '/$(SYSTEM_LIBS)' | xargs -I{} cp -L {} $(BUNDLE)/lib/
-	@echo "$(BUNDLE): $$(du -sh $(BUNDLE) | cut -f1), start it as $(BUNDLE)/shardscale"
+	@echo "$(BUNDLE): $$(du -sh $(BUNDLE) | cut -f1), start it as $(BUNDLE)/shardscale or $(BUNDLE)/run_all.sh"
 
 clean:
 	rm -rf build

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run_all.sh — from a bare Debian machine to tables, plots and report: set up, build, sweep, report. Every step is printed before
 # it runs and runs alone; killing this at any moment and starting it again is safe and continues where it was.
+# In a bundle (`make bundle`) there is nothing to set up or to build: program and tools lie beside this file.
 set -euo pipefail
 
 usage() {
@@ -31,9 +32,24 @@ step() {
     "$@"
 }
 
+in_bundle() { [ ! -f Makefile ]; }
+
 has_gpu() {
     command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1 &&
-        { command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; }
+        { in_bundle || command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; }
+}
+
+set_up_and_build() { # CUDA: 0 or 1
+    # make is itself one of the packages that `make deps` would install.
+    if ! command -v make >/dev/null; then
+        local sudo=()
+        [ "$(id -u)" = 0 ] || sudo=(sudo)
+        echo 'installing: make' >&2
+        step "${sudo[@]}" apt-get update -qq
+        step "${sudo[@]}" apt-get install -y -qq --no-install-recommends make
+    fi
+    step make deps
+    step make -j "$(nproc)" CUDA="$1"
 }
 
 profile='' plots_only=0 only=()
@@ -75,16 +91,13 @@ for p in "${profiles[@]}"; do
     [ "$p" != gpu ] || cuda=1
 done
 
-# make is itself one of the packages that `make deps` would install.
-if ! command -v make >/dev/null; then
-    sudo=()
-    [ "$(id -u)" = 0 ] || sudo=(sudo)
-    echo 'installing: make' >&2
-    step "${sudo[@]}" apt-get update -qq
-    step "${sudo[@]}" apt-get install -y -qq --no-install-recommends make
+shardscale=build/shardscale
+if in_bundle; then
+    shardscale=./shardscale
+    PATH=$PWD/bin:$PATH
+else
+    set_up_and_build "$cuda"
 fi
-step make deps
-step make -j "$(nproc)" CUDA="$cuda"
 
 # Failed cells do not keep the rest from being reported; the exit status tells of them in the end.
 status=0 redraw=()
@@ -96,14 +109,14 @@ for p in "${profiles[@]}"; do
     results=results/$p
     if [ "$plots_only" = 0 ]; then
         code=0
-        step build/shardscale run ${only[@]+"${only[@]}"} --profile "$p" --results "$results" || code=$?
+        step "$shardscale" run ${only[@]+"${only[@]}"} --profile "$p" --results "$results" || code=$?
         case $code in
         0 | 2 | 4) note_status "$code" ;; # everything that could be measured is saved
         *) exit "$code" ;;
         esac
     fi
     code=0
-    step build/shardscale report --results "$results" ${redraw[@]+"${redraw[@]}"} || code=$?
+    step "$shardscale" report --results "$results" ${redraw[@]+"${redraw[@]}"} || code=$?
     note_status "$code"
 done
 
