@@ -8,7 +8,7 @@
 #include "harness/channel.h"
 #include "variants/lib/lookup.h"
 
-enum { CHUNK = 16384, KEY_BYTES = 16, MAX_MASKS = 3, MAX_COEFS = 6 };
+enum { CHUNK = 131072, KEY_BYTES = 16, MAX_MASKS = 3, MAX_COEFS = 6 };
 
 struct dealer_source {
     struct ss_aes_key key;
@@ -51,9 +51,12 @@ static enum ss_err begin(struct ss_ctx *c, void *state, struct ss_seeds *seeds)
     return SS_OK;
 }
 
-/* rows x n words, one fill a row: the same stream whatever the distance of the rows. */
+/* rows x n words. The same stream whatever the distance of the rows: each starts a block of its own, and rows of whole blocks
+   that lie side by side are one fill. */
 static enum ss_err fill_rows(struct ss_ctx *c, struct ss_prg *g, uint64_t *to, size_t stride, size_t rows, size_t n)
 {
+    if (stride == n && n % 2 == 0)
+        return ss_prg_fill(g, c->backend, c->dev, to, rows * n);
     for (size_t k = 0; k < rows; k++)
         SS_TRY(ss_prg_fill(g, c->backend, c->dev, to + k * stride, n));
     return SS_OK;
@@ -124,6 +127,8 @@ static enum ss_err prepare_chunk(struct ss_ctx *c, struct dealer_source *d, stru
     if (c->role == SS_P0)
         return SS_OK;
     SS_TRY(ss_recv(c, SS_DEALER, "coef", coef, n * coefs * sizeof(uint64_t)));
+    if (all == n)
+        return b->copy(c->dev, out->coef, coef, coefs * n * sizeof(uint64_t));
     for (size_t k = 0; k < coefs; k++)
         SS_TRY(b->copy(c->dev, out->coef + k * all + first, coef + k * n, n * sizeof(uint64_t)));
     return SS_OK;
