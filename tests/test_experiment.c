@@ -8,6 +8,7 @@
 #include "harness/columns.h"
 #include "harness/experiment.h"
 #include "harness/sweep.h"
+#include "tests/scratch.h"
 
 static const char base[] = "[experiment]\n"             /* line 1 */
                            "title = T\n"                /* 2 */
@@ -47,18 +48,16 @@ static struct ss_experiment e;
 /* Reads `text` with the first `from` replaced by `to` as an experiment. */
 static enum ss_err read_changed(const char *from, const char *to, const char *profile)
 {
-    char text[4096], path[] = "/tmp/ss_experiment_XXXXXX.ini";
+    char text[4096], path[SCRATCH_PATH];
     const char *at = strstr(base, from);
     cr_assert_not_null(at, "%s", from);
     snprintf(text, sizeof text, "%.*s%s%s", (int)(at - base), base, to, at + strlen(from));
-    int fd = mkstemps(path, 4);
-    cr_assert(fd >= 0);
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
+    scratch_file(path, "experiment.ini");
+    FILE *f = fopen(path, "w");
+    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", path);
     ss_set_error_silent(1);
     enum ss_err err = ss_experiment_read(&e, path, profile, "cpu", 1);
     ss_set_error_silent(0);
-    unlink(path);
     return err;
 }
 

@@ -15,28 +15,21 @@
 #include "harness/sweep.h"
 #include "tests/mutate.h"
 #include "tests/roles.h"
+#include "tests/scratch.h"
 #include "tests/toy.h"
 #include "variants/variant.h"
 
 enum { ROUNDS = 4000, FEW = 1500, MAX_FILE = 1 << 18 };
 
-static char dir[64];
+static char dir[SCRATCH_PATH];
 
 static void make_dir(void)
 {
-    strcpy(dir, "/tmp/ss_fuzz_XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    scratch_dir(dir);
     ss_set_error_silent(1);
 }
 
-static void remove_dir(void)
-{
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    cr_assert_eq(system(command), 0);
-}
-
-TestSuite(fuzz, .init = make_dir, .fini = remove_dir, .timeout = 240);
+TestSuite(fuzz, .init = make_dir, .timeout = 240);
 
 static const char *file_in_dir(const char *name)
 {

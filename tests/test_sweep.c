@@ -14,6 +14,7 @@
 
 #include "harness/store.h"
 #include "harness/sweep.h"
+#include "tests/scratch.h"
 
 static struct ss_plan plan_of(const char *experiment, const char *profile)
 {
@@ -174,7 +175,7 @@ Test(sweep, a_status_line_arrives_as_it_was_given)
 
 /* ---- the program */
 
-static char dir[64], out[65536];
+static char dir[SCRATCH_PATH], out[65536];
 
 static const char *binary(void)
 {
@@ -186,16 +187,7 @@ static const char *binary(void)
 
 static void make_dir(void)
 {
-    snprintf(dir, sizeof dir, "/tmp/ss_sweep_XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
-}
-
-static void remove_dir(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    if (dir[0])
-        cr_expect_eq(system(command), 0);
+    scratch_dir(dir);
 }
 
 /* Exit status of a sweep of tiny-lm (four cells: reference, plain, v2, v3); both its streams in out. */
@@ -264,7 +256,7 @@ static void wait_for_cells(size_t wanted)
     cr_assert_geq(cell_files(&written), wanted, "no cell was finished in a minute");
 }
 
-TestSuite(sweeping, .init = make_dir, .fini = remove_dir);
+TestSuite(sweeping, .init = make_dir);
 
 Test(sweeping, measures_once_and_compares_with_the_reference)
 {
