@@ -1,6 +1,5 @@
 /* test_forward.c — whole passes: golden logits, and the contract that every variant keeps on every backend. */
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <math.h>
 #include <openssl/evp.h>
 #include <sodium.h>
@@ -11,6 +10,8 @@
 #include "harness/philox.h"
 #include "harness/safetensors.h"
 #include "harness/session.h"
+#include "tests/pairs.h"
+#include "tests/targets.h"
 
 static const uint8_t key[16] = "a key for tests";
 
@@ -151,23 +152,9 @@ Test(golden, v3_ot_keeps_cross_entropy_and_top_1)
 }
 
 /* Contract of every variant on every backend of this build that can run here. */
-struct pair {
-    char variant[24], backend[16];
-};
-
 ParameterizedTestParameters(contract, every_variant_on_every_backend)
 {
-    static struct pair pairs[64];
-    size_t n = 0;
-    for (size_t v = 0; ss_variants[v]; v++)
-        for (size_t b = 0; ss_backends[b]; b++) {
-            if (ss_backends[b]->unusable())
-                continue;
-            snprintf(pairs[n].variant, sizeof pairs[n].variant, "%s", ss_variants[v]->name);
-            snprintf(pairs[n].backend, sizeof pairs[n].backend, "%s", ss_backends[b]->name);
-            n++;
-        }
-    return cr_make_param_array(struct pair, pairs, n);
+    return every_pair();
 }
 
 ParameterizedTest(struct pair *p, contract, every_variant_on_every_backend)
@@ -402,9 +389,8 @@ Test(wire, lookups_by_ot_are_byte_equal_for_every_thread_count_and_backend)
                   got);
         snprintf(want, sizeof want, "%s", got);
         for (size_t b = 0; ss_backends[b]; b++) {
-            const char *backend = ss_backends[b]->name, *why = ss_backends[b]->unusable(), *required = getenv("REQUIRE");
-            cr_assert(!why || !required || !strstr(required, backend), "%s is required: %s", backend, why);
-            if (why)
+            const char *backend = ss_backends[b]->name;
+            if (!usable_here(ss_backends[b]))
                 continue;
             trace_of(without_dealer(&m, options[i], backend, 6), other, got);
             cr_expect_str_eq(got, want, "%s on %s with 3 threads a party sends other bytes", name, backend);
@@ -427,9 +413,8 @@ Test(wire, v3_is_byte_equal_on_every_backend)
     float *logits = traced_logits(&tiny);
     trace_of(config_of(&tiny, "v3", "cpu", TRACED), logits, want);
     for (size_t b = 0; ss_backends[b]; b++) {
-        const char *name = ss_backends[b]->name, *why = ss_backends[b]->unusable(), *required = getenv("REQUIRE");
-        cr_assert(!why || !required || !strstr(required, name), "%s is required: %s", name, why);
-        if (why || strcmp(name, "cpu") == 0)
+        const char *name = ss_backends[b]->name;
+        if (!usable_here(ss_backends[b]) || strcmp(name, "cpu") == 0)
             continue;
         trace_of(config_of(&tiny, "v3", name, TRACED), logits, got);
         cr_expect_str_eq(got, want, "%s sends other bytes than the cpu", name);
