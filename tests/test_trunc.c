@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/roles.h"
+#include "tests/uniform.h"
 #include "variants/lib/trunc.h"
 
 enum { ROWS = 50, COLS = 8, N = ROWS * COLS, BITS = 20 };
@@ -93,18 +94,6 @@ Test(trunc, result_is_floor_or_floor_plus_one)
     roles_close(&r);
 }
 
-/* Chi-square of the 256 values of one byte of each word, as a z-score (255 degrees of freedom, normal approximation). */
-static double z_of_byte(const uint64_t *words, size_t n, int byte)
-{
-    double expected = (double)n / 256, chi = 0;
-    size_t seen[256] = {0};
-    for (size_t i = 0; i < n; i++)
-        seen[words[i] >> (8 * byte) & 255]++;
-    for (int v = 0; v < 256; v++)
-        chi += ((double)seen[v] - expected) * ((double)seen[v] - expected) / expected;
-    return (chi - 255) / sqrt(2 * 255.0);
-}
-
 enum { ROUNDS = 64, WORDS = ROUNDS * N };
 
 static void opened_sums(struct roles *r, int64_t value, uint64_t *c)
@@ -121,7 +110,7 @@ static void opened_sums(struct roles *r, int64_t value, uint64_t *c)
     free(run);
 }
 
-/* The opened word is all that a party learns: it must look uniform whatever x is. z > 5.5 has p < 1e-6 here. */
+/* The opened word is all that a party learns: it must look uniform whatever x is. */
 Test(trunc, opened_words_are_uniform_for_every_input)
 {
     struct roles r;
@@ -131,12 +120,12 @@ Test(trunc, opened_words_are_uniform_for_every_input)
     for (int k = 0; k < 4; k++) {
         opened_sums(&r, inputs[k], c);
         for (int byte = 0; byte < 8; byte++)
-            cr_assert_lt(z_of_byte(c, WORDS, byte), 5.5, "input %lld byte %d", (long long)inputs[k], byte);
+            cr_assert_lt(byte_z(c, WORDS, byte), UNIFORM_MOST, "input %lld byte %d", (long long)inputs[k], byte);
     }
     /* The same statistic catches a constant mask and an unmasked opening. */
     for (size_t i = 0; i < WORDS; i++)
         c[i] = (uint64_t)(i % 7) + ((uint64_t)1 << 62) + 0x5555;
-    cr_assert_gt(z_of_byte(c, WORDS, 0), 100);
+    cr_assert_gt(byte_z(c, WORDS, 0), 100);
     free(c);
     roles_close(&r);
 }
