@@ -91,7 +91,7 @@ static void run_free(struct run *run)
 
 static void share(struct roles *r, uint64_t *s[2], size_t i, double value, unsigned bits)
 {
-    cr_assert_eq(ss_prg_fill(&r->ctx[0].prg, r->ctx[0].backend, r->ctx[0].dev, &s[0][i], 1), SS_OK);
+    fill_random(r, &s[0][i], 1);
     s[1][i] = (uint64_t)(int64_t)rint(ldexp(value, (int)bits)) - s[0][i];
 }
 

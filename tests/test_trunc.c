@@ -46,9 +46,9 @@ static enum ss_err truncate_all(struct ss_ctx *c, void *arg)
     return SS_OK;
 }
 
-static void share_out(struct run *run, struct ss_ctx *c)
+static void share_out(struct run *run, struct roles *r)
 {
-    cr_assert_eq(ss_prg_fill(&c->prg, c->backend, c->dev, run->share[0], N), SS_OK);
+    fill_random(r, run->share[0], N);
     for (int i = 0; i < N; i++)
         run->share[1][i] = (uint64_t)run->x[i] - run->share[0][i];
 }
@@ -69,10 +69,10 @@ Test(trunc, result_is_floor_or_floor_plus_one)
     double excess = 0;
     int values = 0;
     for (int round = 0; round < 40; round++) {
-        cr_assert_eq(ss_prg_fill(&r.ctx[0].prg, r.ctx[0].backend, r.ctx[0].dev, random, N), SS_OK);
+        fill_random(&r, random, N);
         for (int i = 0; i < N; i++)
             run->x[i] = i < 10 ? edge[i] : (int64_t)random[i] >> (2 + i % 40); /* |x| < 2^62 at every magnitude */
-        share_out(run, &r.ctx[0]);
+        share_out(run, &r);
         roles_run(&r, truncate_all, run);
         for (int i = 0; i < N; i++) {
             unsigned m = BITS - 16 + shift[i % COLS];
@@ -102,7 +102,7 @@ static void opened_sums(struct roles *r, int64_t value, uint64_t *c)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < N; i++)
             run->x[i] = value;
-        share_out(run, &r->ctx[0]);
+        share_out(run, r);
         roles_run(r, truncate_all, run);
         for (int i = 0; i < N; i++)
             c[round * N + i] = run->opened[0][i] + run->opened[1][i];
