@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "variants/lib/attest.h"
 #include "tests/scratch.h"
+#include "variants/lib/attest.h"
 
 struct made {
     struct ss_attestor attestor;

@@ -272,6 +272,7 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
     cr_assert_eq(cell_files(&second), 4);
     cr_assert_eq(first, second, "a finished cell was written again");
     struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
+    size_t compared = 0;
     for (size_t i = 0; i < p.n; i++) {
         char path[512];
         struct ss_result r;
@@ -281,7 +282,9 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
         cr_assert_eq(ss_store_read(&r, path), SS_OK);
         cr_expect(r.has_error && r.error.rel_l2 < 0.1, "%s: %g", p.v[i].cell.variant, r.error.rel_l2);
         ss_result_free(&r);
+        compared++;
     }
+    cr_expect_eq(compared, 3);
     ss_plan_free(&p);
 }
 
