@@ -146,6 +146,20 @@ Test(sweep, a_wrong_order_is_refused)
         ss_set_error_silent(0);
         fclose(f);
     }
+    /* The id of another cell. */
+    struct ss_cell c = {.model = "tiny-lm", .variant = "v3", .backend = "cpu", .phase = "prefill", .tokens = 8, .seed = 1};
+    struct ss_effort e = {.reps_max = 1};
+    char text[4096];
+    ss_cell_identify(&c);
+    c.tokens = 9;
+    FILE *f = fmemopen(text, sizeof text, "w");
+    cr_assert_eq(ss_child_order_write(f, &c, &e), SS_OK);
+    fclose(f);
+    f = fmemopen(text, strlen(text), "r");
+    ss_set_error_silent(1);
+    cr_expect_eq(ss_child_order_read(f, &c, &e), SS_USAGE);
+    cr_expect_not_null(strstr(ss_last_error(), "is not that of its cell"), "%s", ss_last_error());
+    fclose(f);
 }
 
 Test(sweep, a_status_line_arrives_as_it_was_given)
