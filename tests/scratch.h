@@ -6,6 +6,6 @@
 enum { SCRATCH_PATH = 64 };
 
 void scratch_dir(char dir[SCRATCH_PATH]); /* a new, empty folder */
-void scratch_file(char path[SCRATCH_PATH],
-                  const char *name); /* no file yet, named `name` (to 20 characters), in a new folder */
+/* No file yet, named `name` (to 20 characters), in a new folder. */
+void scratch_file(char path[SCRATCH_PATH], const char *name);
 #endif
