@@ -103,9 +103,3 @@ void script_close(struct script *s)
     free(s->words[0]);
     free(s->words[1]);
 }
-
-void fill_random(struct roles *r, uint64_t *out, size_t n)
-{
-    struct ss_ctx *c = &r->ctx[0];
-    cr_assert_eq(ss_prg_fill(&c->prg, c->host, c->host_dev, out, n), SS_OK);
-}

@@ -25,8 +25,6 @@ struct script {
 void script_open(struct script *s, struct roles *r, size_t words);
 void script_close(struct script *s);
 
-/* n words from the roles' generator, script or not. */
-void fill_random(struct roles *r, uint64_t *out, size_t n);
 static inline uint64_t opened(uint64_t *const share[2], size_t i)
 {
     return share[0][i] + share[1][i];

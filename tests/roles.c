@@ -83,6 +83,12 @@ void roles_run(struct roles *r, role_fn fn, void *arg)
     cr_assert_eq(roles_run_expecting(r, fn, arg), SS_OK);
 }
 
+void fill_random(struct roles *r, uint64_t *out, size_t n)
+{
+    struct ss_ctx *c = &r->ctx[SS_P0];
+    cr_assert_eq(ss_prg_fill(&c->prg, c->host, c->host_dev, out, n), SS_OK);
+}
+
 int free_port(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/scratch.h"
 #include "variants/lib/attest.h"
 
 struct made {
@@ -269,7 +270,7 @@ Test(attest, mutated_evidence_is_refused_quietly)
 
 /* ---- the command */
 struct files {
-    char dir[64], evidence[96], root[96];
+    char evidence[SCRATCH_PATH], root[SCRATCH_PATH];
 };
 
 static void write_file(const char *path, const char *text, size_t n)
@@ -309,11 +310,10 @@ static int run(const struct files *f, const char *more, char *text, size_t size)
 Test(attest, the_command_prints_each_check_and_fails_with_it)
 {
     struct made *m = make();
-    struct files f = {.dir = "/tmp/ss-attest-XXXXXX"};
+    struct files f;
     char hex[65], text[4096], more[128];
-    cr_assert(mkdtemp(f.dir));
-    snprintf(f.evidence, sizeof f.evidence, "%s/evidence.json", f.dir);
-    snprintf(f.root, sizeof f.root, "%s/root.pem", f.dir);
+    scratch_file(f.evidence, "evidence.json");
+    scratch_file(f.root, "root.pem");
     sodium_bin2hex(hex, sizeof hex, m->nonce, sizeof m->nonce);
     write_evidence(&f, m, hex);
     cr_assert_eq(run(&f, "", text, sizeof text), 0, "%s", text);
@@ -339,9 +339,6 @@ Test(attest, the_command_prints_each_check_and_fails_with_it)
     cr_assert_eq(run(&f, "", text, sizeof text), 1);
     write_file(f.evidence, "[{\"evidence\": 3}]", 17);
     cr_assert_eq(run(&f, "", text, sizeof text), 1);
-    unlink(f.evidence);
-    unlink(f.root);
-    rmdir(f.dir);
     unmake(m);
 }
 

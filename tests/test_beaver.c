@@ -15,11 +15,6 @@ struct run {
     uint64_t x[2][MAX], y[2][MAX], product[2][MAX], squares[2][MAX], scaled[2][MAX];
 };
 
-static void fill(struct roles *r, uint64_t *out, size_t n)
-{
-    cr_assert_eq(ss_prg_fill(&r->ctx[0].prg, r->ctx[0].backend, r->ctx[0].dev, out, n), SS_OK);
-}
-
 static enum ss_err products(struct ss_ctx *c, void *arg)
 {
     struct run *run = arg;
@@ -63,7 +58,7 @@ Test(beaver, products_and_squares_are_exact)
     roles_open(&r, NULL, NULL);
     for (size_t k = 0; k < 3; k++) {
         run->r = shapes[k];
-        fill(&r, run->x[0], 4 * MAX);
+        fill_random(&r, run->x[0], 4 * MAX);
         roles_run(&r, products, run);
         for (size_t i = 0; i < run->r.rows; i++) {
             uint64_t squares = 0, y = run->y[0][i] + run->y[1][i];
@@ -131,8 +126,8 @@ Test(beaver, attention_products_are_exact_over_a_growing_cache)
             r.ctx[role].past = past;
             r.ctx[role].max_tokens = 8;
         }
-        fill(&r, t->qkv[0], 2 * MAX);
-        fill(&r, t->weights[0], 2 * MAX);
+        fill_random(&r, t->qkv[0], 2 * MAX);
+        fill_random(&r, t->weights[0], 2 * MAX);
         roles_run(&r, attend_once, t);
         for (size_t i = 0; i < tokens; i++)
             for (size_t l = 0; l < D; l++) {
@@ -213,7 +208,7 @@ Test(wide, reciprocal_root_is_accurate_over_the_whole_range)
     struct octaves *t = calloc(1, sizeof *t);
     uint64_t x[WIDE_ROWS];
     roles_open(&r, NULL, NULL);
-    fill(&r, t->x[0], WIDE_ROWS);
+    fill_random(&r, t->x[0], WIDE_ROWS);
     for (size_t i = 0; i < WIDE_ROWS; i++) {
         x[i] = i == 0 ? 0 : (uint64_t)pow(2, 62.95 * (double)i / WIDE_ROWS);
         t->x[1][i] = x[i] - t->x[0][i];

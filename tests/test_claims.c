@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "harness/model.h"
+#include "tests/scratch.h"
 
 /* ---- expressions */
 
@@ -311,10 +312,11 @@ static enum ss_err read_with(const char *rules)
 {
     static const char data[] = "id,section,quantity,model,variant,claimed,unit,kind,formula\nc1,1.1,q,1.5B,-,5,-,config,\n"
                                "c2,1.1,q,1.5B,-,6,-,config,\n";
-    char a[] = "/tmp/ss-claims-XXXXXX", b[] = "/tmp/ss-rules-XXXXXX";
-    int fa = mkstemp(a), fb = mkstemp(b);
+    char a[SCRATCH_PATH], b[SCRATCH_PATH];
     struct ss_claims c;
-    FILE *f = fdopen(fa, "w"), *g = fdopen(fb, "w");
+    scratch_file(a, "claims.csv");
+    scratch_file(b, "rules.csv");
+    FILE *f = fopen(a, "w"), *g = fopen(b, "w");
     cr_assert(f && g);
     fputs(data, f);
     fprintf(g, "claim,formula,explains,measured,cells,law,verdict,note\n%s", rules);
@@ -329,8 +331,6 @@ static enum ss_err read_with(const char *rules)
         ss_claims_free(&c);
     }
     free(j);
-    unlink(a);
-    unlink(b);
     return err;
 }
 

@@ -197,7 +197,7 @@ Test(columns, names_are_unique_and_found)
 {
     const char *names[256];
     size_t n = ss_column_names(names, 256);
-    cr_assert_leq(n, 256);
+    cr_assert(n > 100 && n <= 256, "%zu columns", n);
     for (size_t i = 0; i < n; i++) {
         struct ss_column c;
         cr_assert_eq(ss_column_find(&c, names[i]), SS_OK);

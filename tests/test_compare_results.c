@@ -14,6 +14,8 @@
 
 #include "harness/cli.h"
 #include "harness/store.h"
+#include "tests/random.h"
+#include "tests/scratch.h"
 
 enum { POPULATIONS = 6, MOST = 64 };
 
@@ -21,10 +23,7 @@ static uint64_t random_state;
 
 static uint64_t next_random(void)
 {
-    uint64_t z = random_state += 0x9e3779b97f4a7c15u; /* SplitMix64 */
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    return random64(&random_state);
 }
 
 /* Raw times of six cells measured on an H200: skewed, with outliers, half-widths of 0.3% to 3%. */
@@ -212,20 +211,12 @@ Test(comparison, a_ranking_inside_noise_is_a_tie)
 
 /* ---- the commands */
 
-static char dir[64], out[1 << 20];
+static char dir[SCRATCH_PATH], out[1 << 20];
 
 static void make_dir(void)
 {
-    snprintf(dir, sizeof dir, "/tmp/ss-compare-XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    scratch_dir(dir);
     ss_set_error_silent(1);
-}
-
-static void remove_dir(void)
-{
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    cr_assert_eq(system(command), 0);
 }
 
 /* A cell of tiny-lm with 20 times around 10 ms, scaled by factor, in DIR/set. */
@@ -279,7 +270,7 @@ static enum ss_err run(enum ss_err (*command)(int, char **), const char *argumen
     return err;
 }
 
-TestSuite(comparing, .init = make_dir, .fini = remove_dir);
+TestSuite(comparing, .init = make_dir);
 
 Test(comparing, a_slowed_copy_fails_only_if_asked_to)
 {

@@ -7,33 +7,25 @@
 #include <unistd.h>
 
 #include "harness/config.h"
+#include "tests/scratch.h"
 
-static char path[64];
+static char path[SCRATCH_PATH];
 
 static void put(const char *text, size_t n)
 {
-    if (path[0] == '\0') {
-        strcpy(path, "/tmp/ss_config_XXXXXX");
-        close(mkstemp(path));
-    }
     FILE *f = fopen(path, "wb");
     cr_assert(f != NULL);
     cr_assert_eq(fwrite(text, 1, n, f), n);
     fclose(f);
 }
 
-static void quiet(void)
+static void begin(void)
 {
     ss_set_error_silent(1);
+    scratch_file(path, "config.ini");
 }
 
-static void clean(void)
-{
-    if (path[0] != '\0')
-        unlink(path);
-}
-
-TestSuite(config, .init = quiet, .fini = clean);
+TestSuite(config, .init = begin);
 
 static enum ss_err read_text(struct ss_ini *ini, const char *text)
 {

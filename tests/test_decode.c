@@ -1,12 +1,12 @@
 /* test_decode.c — passes on top of cached positions: the logits of a prefill, whatever the variant, backend and cut. */
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/philox.h"
 #include "harness/session.h"
+#include "tests/pairs.h"
 
 static void config_of(struct ss_session_config *g, struct ss_model *m, const char *variant, const char *options,
                       const char *backend, size_t positions)
@@ -55,22 +55,9 @@ static double tolerance(const char *variant)
     return strcmp(variant, "plain") == 0 ? 1e-5 : strcmp(variant, "v2") == 0 || strcmp(variant, "v3") == 0 ? 1e-3 : 1e-2;
 }
 
-struct pair {
-    char variant[24], backend[16];
-};
-
 ParameterizedTestParameters(decode, equals_a_prefill_of_all_positions)
 {
-    static struct pair pairs[64];
-    size_t n = 0;
-    for (size_t v = 0; ss_variants[v]; v++)
-        for (size_t b = 0; ss_backends[b]; b++) {
-            if (ss_backends[b]->unusable())
-                continue;
-            snprintf(pairs[n].variant, sizeof pairs[n].variant, "%s", ss_variants[v]->name);
-            snprintf(pairs[n++].backend, sizeof pairs[0].backend, "%s", ss_backends[b]->name);
-        }
-    return cr_make_param_array(struct pair, pairs, n);
+    return every_pair();
 }
 
 ParameterizedTest(struct pair *p, decode, equals_a_prefill_of_all_positions, .timeout = 120)

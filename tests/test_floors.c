@@ -9,15 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/scratch.h"
+
 static struct ss_pass passes[7];
-static char home[] = "/tmp/ss_floors_XXXXXX", path[96];
+static char home[SCRATCH_PATH], path[128];
 
 /* A project directory whose ceilings.ini has this text. */
 static void put(const char *text)
 {
     static const char *const dirs[] = {"experiments", "experiments/machines"};
     if (!*path) {
-        cr_assert_not_null(mkdtemp(home));
+        scratch_dir(home);
         for (size_t i = 0; i < 2; i++) {
             snprintf(path, sizeof path, "%s/%s", home, dirs[i]);
             cr_assert_eq(mkdir(path, 0700), 0);
@@ -36,18 +38,7 @@ static void quiet(void)
     ss_set_error_silent(1);
 }
 
-static void clean(void)
-{
-    if (!*path)
-        return;
-    unlink(path);
-    for (int i = 0; i < 3; i++) {
-        *strrchr(path, '/') = '\0';
-        rmdir(path);
-    }
-}
-
-TestSuite(floors, .init = quiet, .fini = clean);
+TestSuite(floors, .init = quiet);
 
 static const char machines[] = "[gpu]\ngpu = Fast 1\ncopy_tb_s = 4\nbf16_tflop_s = 800\nint8_top_s = 1000\n"
                                "[cpu]\ncpu = Slow\ncpu_isa = avx2 fma\ncpu_cores = 2\nring_gmac_s = 10\nbf16_gmac_s = 20\n";

@@ -1,6 +1,5 @@
 /* test_forward.c — whole passes: golden logits, and the contract that every variant keeps on every backend. */
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <math.h>
 #include <openssl/evp.h>
 #include <sodium.h>
@@ -11,6 +10,8 @@
 #include "harness/philox.h"
 #include "harness/safetensors.h"
 #include "harness/session.h"
+#include "tests/pairs.h"
+#include "tests/targets.h"
 
 static const uint8_t key[16] = "a key for tests";
 
@@ -151,23 +152,9 @@ Test(golden, v3_ot_keeps_cross_entropy_and_top_1)
 }
 
 /* Contract of every variant on every backend of this build that can run here. */
-struct pair {
-    char variant[24], backend[16];
-};
-
 ParameterizedTestParameters(contract, every_variant_on_every_backend)
 {
-    static struct pair pairs[64];
-    size_t n = 0;
-    for (size_t v = 0; ss_variants[v]; v++)
-        for (size_t b = 0; ss_backends[b]; b++) {
-            if (ss_backends[b]->unusable())
-                continue;
-            snprintf(pairs[n].variant, sizeof pairs[n].variant, "%s", ss_variants[v]->name);
-            snprintf(pairs[n].backend, sizeof pairs[n].backend, "%s", ss_backends[b]->name);
-            n++;
-        }
-    return cr_make_param_array(struct pair, pairs, n);
+    return every_pair();
 }
 
 ParameterizedTest(struct pair *p, contract, every_variant_on_every_backend)
@@ -402,9 +389,8 @@ Test(wire, lookups_by_ot_are_byte_equal_for_every_thread_count_and_backend)
                   got);
         snprintf(want, sizeof want, "%s", got);
         for (size_t b = 0; ss_backends[b]; b++) {
-            const char *backend = ss_backends[b]->name, *why = ss_backends[b]->unusable(), *required = getenv("REQUIRE");
-            cr_assert(!why || !required || !strstr(required, backend), "%s is required: %s", backend, why);
-            if (why)
+            const char *backend = ss_backends[b]->name;
+            if (!usable_here(ss_backends[b]))
                 continue;
             trace_of(without_dealer(&m, options[i], backend, 6), other, got);
             cr_expect_str_eq(got, want, "%s on %s with 3 threads a party sends other bytes", name, backend);
@@ -415,40 +401,40 @@ Test(wire, lookups_by_ot_are_byte_equal_for_every_thread_count_and_backend)
     free(other);
 }
 
-/* Every other backend sends the same bytes in v3 and ends with the same logits: ring and fp32 arithmetic are equal bit for bit.
- */
+/* Every backend and every instruction set of the CPU sends the same bytes in v3 and ends with the same logits: ring and fp32
+   arithmetic are equal bit for bit. */
 Test(wire, v3_is_byte_equal_on_every_backend)
 {
     enum { TOKENS = 40 };
     static const char *const models[] = {"qwen2-tiny-a", "tiny-lm"};
-    char want[65], got[65];
-    struct ss_model tiny;
-    model_at(&tiny, models[0]);
-    float *logits = traced_logits(&tiny);
-    trace_of(config_of(&tiny, "v3", "cpu", TRACED), logits, want);
-    for (size_t b = 0; ss_backends[b]; b++) {
-        const char *name = ss_backends[b]->name, *why = ss_backends[b]->unusable(), *required = getenv("REQUIRE");
-        cr_assert(!why || !required || !strstr(required, name), "%s is required: %s", name, why);
-        if (why || strcmp(name, "cpu") == 0)
-            continue;
-        trace_of(config_of(&tiny, "v3", name, TRACED), logits, got);
-        cr_expect_str_eq(got, want, "%s sends other bytes than the cpu", name);
+    struct ss_model m[2];
+    float *want[2], *got[2];
+    int32_t ids[2][TOKENS];
+    char want_trace[65], got_trace[65];
+    for (size_t i = 0; i < 2; i++) {
+        model_at(&m[i], models[i]);
+        ss_synth_ids(ids[i], TOKENS, m[i].shape.vocab, 13);
+        want[i] = malloc(TOKENS * m[i].shape.vocab * sizeof(float));
+        got[i] = malloc(TOKENS * m[i].shape.vocab * sizeof(float));
+        cr_assert(want[i] && got[i]);
+    }
+    size_t n = 0;
+    for (struct target t = {0}; next_target(&t); n++) {
+        trace_of(config_of(&m[0], "v3", t.b->name, TRACED), got[0], n ? got_trace : want_trace);
+        if (n)
+            cr_expect_str_eq(got_trace, want_trace, "%s %s sends other bytes", t.b->name, t.isa);
         for (size_t i = 0; i < 2; i++) {
-            struct ss_model m;
-            int32_t ids[TOKENS];
-            model_at(&m, models[i]);
-            ss_synth_ids(ids, TOKENS, m.shape.vocab, 13);
-            const size_t bytes = TOKENS * m.shape.vocab * sizeof(float);
-            float *a = malloc(bytes), *c = malloc(bytes);
-            struct ss_session_config reference = config_of(&m, "v3", "cpu", TOKENS), other = config_of(&m, "v3", name, TOKENS);
-            pass(&reference, ids, TOKENS, a);
-            pass(&other, ids, TOKENS, c);
-            cr_expect_arr_eq(c, a, bytes, "%s: v3 on %s gives other logits than the cpu", models[i], name);
-            free(a);
-            free(c);
+            const struct ss_session_config g = config_of(&m[i], "v3", t.b->name, TOKENS);
+            pass(&g, ids[i], TOKENS, n ? got[i] : want[i]);
+            if (n)
+                cr_expect_arr_eq(got[i], want[i], TOKENS * m[i].shape.vocab * sizeof(float), "%s: other logits on %s %s",
+                                 models[i], t.b->name, t.isa);
         }
     }
-    free(logits);
+    for (size_t i = 0; i < 2; i++) {
+        free(want[i]);
+        free(got[i]);
+    }
 }
 
 /* REQUIRE=cuda (or a list): a run in which that backend's tests were skipped has failed. */

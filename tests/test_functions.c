@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "harness/cell.h"
+#include "tests/measured.h"
 #include "tests/roles.h"
 #include "variants/lib/lookup.h"
 
@@ -44,30 +44,14 @@ Test(arguments, limits_at_powers_of_two_are_exact)
     cr_expect_eq(ss_arguments_outside(bins, -254, 254.0), 2 * (400 - 256), "a limit goes to the nearest edge");
 }
 
-static const struct ss_effort effort = {
-    .reps_min = 1, .reps_max = 1, .target = 1, .max_seconds = 60, .weight_budget_bytes = SIZE_MAX};
-
-static void run_cell(struct ss_result *r, const char *variant, const char *options, const struct ss_result *reference)
-{
-    struct ss_cell c = {.model = "tiny-lm", .backend = "cpu", .phase = "prefill", .tokens = 16, .seed = 1};
-    int64_t option[SS_MAX_OPTIONS];
-    const struct ss_variant *v = ss_variant_find(variant);
-    snprintf(c.variant, sizeof c.variant, "%s", variant);
-    cr_assert_eq(ss_options_parse(v, options, option), SS_OK);
-    ss_options_print(v, option, c.options, sizeof c.options);
-    c.reference = reference == NULL;
-    ss_cell_identify(&c);
-    cr_assert_eq(ss_bench_cell(r, &c, &effort, reference), SS_OK, "%s", r->reason);
-}
-
 /* Every argument of a pass is counted once: as many as function evaluations. */
 Test(arguments, the_reference_counts_each_and_v3_ot_says_what_it_does_not_cover)
 {
     struct ss_result reference, standard, seed, plain;
-    run_cell(&reference, "plain", "compute=fp32", NULL);
+    run_cell(&reference, "tiny-lm", 16, "plain", "compute=fp32", NULL);
     cr_assert_not_null(reference.arguments);
     cr_assert_not(reference.has_functions);
-    run_cell(&standard, "v3-ot", "", &reference);
+    run_cell(&standard, "tiny-lm", 16, "v3-ot", "", &reference);
     cr_assert(standard.has_functions && standard.has_outside);
     const struct ss_counters *c = &standard.counters;
     cr_expect_eq(standard.arguments_seen[SS_FN_silu], c->func_silu);
@@ -80,12 +64,12 @@ Test(arguments, the_reference_counts_each_and_v3_ot_says_what_it_does_not_cover)
         cr_expect(standard.fit[f].error > 0 && standard.fit[f].error < 0.07, "%s %g", ss_function_names[f],
                   standard.fit[f].error);
     }
-    run_cell(&seed, "v3-ot", "preset=seed", &reference);
+    run_cell(&seed, "tiny-lm", 16, "v3-ot", "preset=seed", &reference);
     cr_expect_gt(seed.outside[SS_FN_exp], 0, "scores more than 15 below the maximum");
     cr_expect_gt(seed.outside[SS_FN_rsqrt], 0);
     cr_expect_gt(seed.fit[SS_FN_rsqrt].error, 0.05, "nearest entry");
     cr_expect_gt(seed.error.rel_l2, 10 * standard.error.rel_l2);
-    run_cell(&plain, "plain", "compute=bf16", &reference);
+    run_cell(&plain, "tiny-lm", 16, "plain", "compute=bf16", &reference);
     cr_expect_not(plain.has_functions || plain.has_outside);
     struct ss_result *all[] = {&reference, &standard, &seed, &plain};
     for (size_t i = 0; i < 4; i++)

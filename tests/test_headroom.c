@@ -9,7 +9,7 @@
 #include "harness/session.h"
 #include "tests/headroom.h"
 #include "tests/roles.h"
-#include "variants/lib/trunc.h"
+#include "variants/lib/beaver.h"
 
 enum { MAX_TOKENS = 64 };
 
@@ -59,6 +59,8 @@ Test(headroom, of_every_truncation_on_the_golden_models)
             struct headroom h;
             run_golden(models[i], ss_variants[v], &h);
             cr_assert_gt(h.values, 0);
+            cr_assert_eq(h.sums > 0, ss_variants[v]->exposes == SS_EXPOSES_SHAPES, "%s: hidden norms sum squares",
+                         ss_variants[v]->name);
             cr_log_info("%s, %s: %zu values, largest 2^%.1f; %zu sums of squares, largest 2^%.1f", ss_variants[v]->name,
                         models[i], h.values, h.bits, h.sums, h.sum_bits);
             cr_expect(h.bad_values == 0 && h.bad_sums == 0, "%s, %s: %zu of %zu values reach 2^62 (2^%.1f), %zu sums wrap",
@@ -92,18 +94,57 @@ static enum ss_err truncate_one(struct ss_ctx *c, void *arg)
     return SS_OK;
 }
 
+/* The sum of four equal squares, one row. */
+static enum ss_err square_four(struct ss_ctx *c, void *arg)
+{
+    const uint64_t value = *(const uint64_t *)arg;
+    const struct ss_ragged row = {.rows = 1, .cols = 4};
+    struct ss_seeds seeds = {0};
+    struct ss_corr corr = {0};
+    struct ss_buf scratch = {0}, opened = {0};
+    uint64_t x[4], sum;
+    for (size_t i = 0; i < 4; i++)
+        x[i] = c->role == SS_P0 ? 12345 : value - 12345;
+    c->phase = SS_OFFLINE;
+    if (c->role == SS_DEALER) {
+        SS_TRY(ss_seeds_deal(c, &seeds));
+        SS_TRY(ss_beaver_deal(c, &seeds, &scratch, SS_BEAVER_NORM, &row));
+    } else {
+        SS_TRY(ss_seeds_receive(c, &seeds));
+        SS_TRY(ss_beaver_receive(c, &seeds, &corr, SS_CORR_attn_norm, SS_BEAVER_NORM, &row));
+        c->phase = SS_ONLINE;
+        const uint64_t *batch = ss_corr_take(c, &corr, SS_CORR_attn_norm, ss_beaver_words(SS_BEAVER_NORM, &row));
+        SS_TRY(ss_beaver_squares(c, batch, &opened, &sum, x, &row));
+    }
+    ss_seeds_close(c, &seeds);
+    ss_corr_close(c, &corr);
+    ss_buf_free(c, &scratch);
+    ss_buf_free(c, &opened);
+    return SS_OK;
+}
+
 Test(headroom, a_value_without_it_is_noticed)
 {
-    static const uint64_t values[] = {((uint64_t)1 << 62) - 1025, (uint64_t)1 << 62, -((uint64_t)1 << 62)};
-    for (size_t i = 0; i < 3; i++) {
+    static const struct {
+        role_fn fn;
+        uint64_t value;
+        bool bad;
+    } cases[] = {{truncate_one, ((uint64_t)1 << 62) - 1025, false},
+                 {truncate_one, (uint64_t)1 << 62, true},
+                 {truncate_one, -((uint64_t)1 << 62), true},
+                 {square_four, (uint64_t)1 << 30, false},
+                 {square_four, -((uint64_t)1 << 31), true}}; /* 4 2^62 wraps */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool squares = cases[i].fn == square_four;
         struct roles r;
         struct headroom h;
         headroom_begin(&h);
         roles_open(&r, NULL, NULL);
-        roles_run(&r, truncate_one, (void *)&values[i]);
+        roles_run(&r, cases[i].fn, (void *)&cases[i].value);
         roles_close(&r);
         headroom_end();
-        cr_expect_eq(h.values, 1);
-        cr_expect_eq(h.bad_values, i > 0, "2^%.2f", h.bits);
+        cr_expect(h.values == !squares && h.sums == squares);
+        cr_expect_eq(h.bad_values, !squares && cases[i].bad, "2^%.2f", h.bits);
+        cr_expect_eq(h.bad_sums, squares && cases[i].bad, "2^%.2f", h.sum_bits);
     }
 }

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/heard.h"
 #include "tests/roles.h"
+#include "tests/uniform.h"
 #include "variants/lib/lookup.h"
 
 static double curve(double x, const void *arg)
@@ -89,7 +91,7 @@ static void run_free(struct run *run)
 
 static void share(struct roles *r, uint64_t *s[2], size_t i, double value, unsigned bits)
 {
-    cr_assert_eq(ss_prg_fill(&r->ctx[0].prg, r->ctx[0].backend, r->ctx[0].dev, &s[0][i], 1), SS_OK);
+    fill_random(r, &s[0][i], 1);
     s[1][i] = (uint64_t)(int64_t)rint(ldexp(value, (int)bits)) - s[0][i];
 }
 
@@ -149,39 +151,14 @@ Test(lookup, every_index_of_every_shape)
 
 /* ---- at size: what is opened looks uniform whatever the input */
 enum { TAP_N = 4096, TAP_WORDS = 3 * TAP_N };
-struct heard {
-    uint32_t e[2][TAP_N];
-    uint64_t open[2][TAP_WORDS];
-};
-
-static void hear(void *arg, int from, int to, const char *what, const void *data, size_t bytes)
-{
-    struct heard *h = arg;
-    (void)to;
-    if (from < 2 && !strcmp(what, "indx"))
-        memcpy(h->e[from], data, bytes);
-    if (from < 2 && !strcmp(what, "look"))
-        memcpy(h->open[from], data, bytes);
-}
-
-static double z_of_byte(const uint64_t *words, size_t n, int byte)
-{
-    double expected = (double)n / 256, chi = 0;
-    size_t seen[256] = {0};
-    for (size_t i = 0; i < n; i++)
-        seen[words[i] >> (8 * byte) & 255]++;
-    for (int v = 0; v < 256; v++)
-        chi += ((double)seen[v] - expected) * ((double)seen[v] - expected) / expected;
-    return (chi - 255) / sqrt(2 * 255.0);
-}
-
 Test(lookup, opened_words_are_uniform_for_every_input)
 {
     struct roles r;
-    struct heard *h = calloc(1, sizeof *h);
+    struct heard h;
     struct run run = {.shape = {12, 8, 2, true}, .step_bits = 7, .x_bits = 24, .lo = -16, .n = TAP_N};
     run_alloc(&run);
-    roles_open(&r, hear, h);
+    heard_alloc(&h, TAP_N, 3);
+    roles_open(&r, hear, &h);
     const double inputs[][2] = {{0, 0}, {-15.5, 1}, {3.25, 1000}};
     for (size_t k = 0; k < 3; k++) {
         for (size_t i = 0; i < TAP_N; i++) {
@@ -189,18 +166,19 @@ Test(lookup, opened_words_are_uniform_for_every_input)
             share(&r, run.u, i, inputs[k][1], 16);
         }
         roles_run(&r, run_role, &run);
-        uint64_t e[TAP_N], *open = h->open[0];
+        uint64_t e[TAP_N], *open = h.open[0];
         for (size_t i = 0; i < TAP_N; i++)
-            e[i] = (h->e[0][i] + h->e[1][i]) & 0xfffff;
+            e[i] = (h.e[0][i] + h.e[1][i]) & 0xfffff;
         for (size_t i = 0; i < TAP_WORDS; i++)
-            open[i] += h->open[1][i];
+            open[i] += h.open[1][i];
         for (int byte = 0; byte < 2; byte++)
-            cr_assert_lt(z_of_byte(e, TAP_N, byte), 5.5, "index, input %zu byte %d", k, byte);
+            cr_assert_lt(byte_z(e, TAP_N, byte), UNIFORM_MOST, "index, input %zu byte %d", k, byte);
         for (int word = 0; word < 3; word++)
             for (int byte = 0; byte < 8; byte++)
-                cr_assert_lt(z_of_byte(open + word * TAP_N, TAP_N, byte), 5.5, "word %d, input %zu byte %d", word, k, byte);
+                cr_assert_lt(byte_z(open + word * TAP_N, TAP_N, byte), UNIFORM_MOST, "word %d, input %zu byte %d", word, k,
+                             byte);
     }
-    free(h);
+    heard_free(&h);
     run_free(&run);
     roles_close(&r);
 }

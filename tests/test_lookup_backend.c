@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/backend.h"
+#include "tests/random.h"
+#include "tests/targets.h"
 #include "variants/lib/prg.h"
 
 enum { MAX_HELD = 32 };
@@ -30,14 +31,6 @@ struct pair {
 #define BOTH(p, op, ...)                                                                                                       \
     for (int k = 0; k < 2; k++)                                                                                                \
     cr_assert_eq((p)->b[k]->op((p)->dev[k], __VA_ARGS__), SS_OK, "%s on %s %s", #op, (p)->b[k]->name, (p)->isa)
-
-static uint64_t random64(uint64_t *state) /* splitmix64 */
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
 
 static struct array put(struct pair *p, const void *h, size_t bytes)
 {
@@ -112,22 +105,9 @@ static void run_one(const struct ss_backend *b, const char *isa, void (*check)(s
 
 static void on_each(void (*check)(struct pair *p))
 {
-    const char *required = getenv("REQUIRE");
-    for (size_t i = 0; ss_backends[i]; i++) {
-        const struct ss_backend *b = ss_backends[i];
-        const char *why = b->unusable();
-        cr_assert(!why || !required || !strstr(required, b->name), "%s is required: %s", b->name, why);
-        if (why)
-            continue;
-        if (strcmp(b->name, "cpu") != 0) {
-            run_one(b, "", check);
-            continue;
-        }
-        if (__builtin_cpu_supports("avx2"))
-            run_one(b, "avx2", check);
-        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni"))
-            run_one(b, "avx512", check);
-    }
+    for (struct target t = {0}; next_target(&t);)
+        if (strcmp(t.isa, "portable") != 0)
+            run_one(t.b, t.isa, check);
 }
 
 static struct ss_aes_key random_key(struct pair *p)

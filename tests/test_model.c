@@ -9,34 +9,22 @@
 
 #include "harness/model.h"
 #include "harness/philox.h"
+#include "tests/scratch.h"
 
-static char dir[64];
+static char dir[SCRATCH_PATH];
 
-static void quiet(void)
+static void begin(void)
 {
     ss_set_error_silent(1);
+    scratch_dir(dir);
 }
 
-static void clean(void)
-{
-    char path[128];
-    if (dir[0] == '\0')
-        return;
-    snprintf(path, sizeof path, "%s/config.json", dir);
-    unlink(path);
-    rmdir(dir);
-}
-
-TestSuite(model, .init = quiet, .fini = clean);
+TestSuite(model, .init = begin);
 
 /* config.json with this text in a directory of its own, then ss_model_from_dir. */
 static enum ss_err from_text(struct ss_model *m, const char *text, size_t n)
 {
     char path[128];
-    if (dir[0] == '\0') {
-        strcpy(dir, "/tmp/ss_model_XXXXXX");
-        cr_assert(mkdtemp(dir) != NULL);
-    }
     snprintf(path, sizeof path, "%s/config.json", dir);
     FILE *f = fopen(path, "wb");
     cr_assert(f != NULL);
@@ -250,8 +238,8 @@ Test(model, unknown_models_get_the_nearest_match)
 /* A project directory with one model ini of this text. */
 static enum ss_err from_ini(struct ss_model *m, const char *text)
 {
-    char home[] = "/tmp/ss_home_XXXXXX", path[128];
-    cr_assert(mkdtemp(home) != NULL);
+    char home[SCRATCH_PATH], path[128];
+    scratch_dir(home);
     snprintf(path, sizeof path, "%s/experiments", home);
     mkdir(path, 0700);
     snprintf(path, sizeof path, "%s/experiments/models", home);
@@ -262,13 +250,7 @@ static enum ss_err from_ini(struct ss_model *m, const char *text)
     fputs(text, f);
     fclose(f);
     setenv("SHARDSCALE_HOME", home, 1);
-    enum ss_err err = ss_model_find(m, "m");
-    unlink(path);
-    for (int i = 0; i < 3; i++) {
-        *strrchr(path, '/') = '\0';
-        rmdir(path);
-    }
-    return err;
+    return ss_model_find(m, "m");
 }
 
 Test(model, ini_line_by_line)

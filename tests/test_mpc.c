@@ -93,7 +93,7 @@ static void set_up(struct roles *r, const char *options, size_t d_model, double 
 static void share(struct roles *r, struct run *run, size_t j, int64_t x)
 {
     uint64_t mask;
-    cr_assert_eq(ss_prg_fill(&r->ctx[0].prg, r->ctx[0].backend, r->ctx[0].dev, &mask, 1), SS_OK);
+    fill_random(r, &mask, 1);
     run->x[0][j] = mask;
     run->x[1][j] = (uint64_t)x - mask;
 }
@@ -334,7 +334,7 @@ static double silu_everywhere(const char *options, unsigned f, double far)
     double worst = 0;
     set_up(&r, options, 64, 1e-6);
     r.shape.d_ff = COLS;
-    cr_assert_eq(ss_prg_fill(&r.ctx[0].prg, r.ctx[0].backend, r.ctx[0].dev, g->gate_up[0], ROWS * 2 * COLS), SS_OK);
+    fill_random(&r, g->gate_up[0], ROWS * 2 * COLS);
     for (size_t j = 0; j < COLS; j++) {
         g->bits[j] = (uint8_t)(14 + j % 13);
         g->bits[COLS + j] = UP_BITS;

@@ -7,27 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/cell.h"
 #include "harness/file.h"
 #include "harness/session.h"
-
-static const struct ss_effort effort = {
-    .reps_min = 1, .reps_max = 1, .target = 1, .max_seconds = 60, .weight_budget_bytes = SIZE_MAX};
-
-static void run_cell(struct ss_result *r, const char *model, size_t tokens, const char *variant, const char *options,
-                     const struct ss_result *reference)
-{
-    struct ss_cell c = {.backend = "cpu", .phase = "prefill", .tokens = tokens, .seed = 1};
-    int64_t option[SS_MAX_OPTIONS];
-    const struct ss_variant *v = ss_variant_find(variant);
-    snprintf(c.model, sizeof c.model, "%s", model);
-    snprintf(c.variant, sizeof c.variant, "%s", variant);
-    cr_assert_eq(ss_options_parse(v, options, option), SS_OK);
-    ss_options_print(v, option, c.options, sizeof c.options);
-    c.reference = reference == NULL;
-    ss_cell_identify(&c);
-    cr_assert_eq(ss_bench_cell(r, &c, &effort, reference), SS_OK, "%s", r->reason);
-}
+#include "tests/measured.h"
+#include "tests/scratch.h"
 
 /* exp by (1 + x / 256)^256 is most of the error whatever f and degree. Also that every count is that of cost(): a pass that
  * differs has failed. */
@@ -120,23 +103,13 @@ static void write_gates(const char *dir, int power)
     free(all);
 }
 
-static void remove_model(const char *dir)
-{
-    char path[64];
-    snprintf(path, sizeof path, "%s/config.json", dir);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    unlink(path);
-    rmdir(dir);
-}
-
 /* Gates beyond 8 are counted; the polynomial leaves the function there, the pieces do not. */
 Test(mpc_pass, gates_out_of_range_are_counted_without_pieces)
 {
     struct ss_result reference, clipped, none;
     int64_t beyond = 0;
-    char dir[] = "/tmp/ss_gates_XXXXXX";
-    cr_assert(mkdtemp(dir));
+    char dir[SCRATCH_PATH];
+    scratch_dir(dir);
     write_gates(dir, 5);
     run_cell(&reference, dir, 8, "plain", "compute=fp32", NULL);
     for (int i = 0; i < SS_ARGUMENT_BINS; i++)
@@ -151,7 +124,6 @@ Test(mpc_pass, gates_out_of_range_are_counted_without_pieces)
     struct ss_result *all[] = {&reference, &clipped, &none};
     for (size_t i = 0; i < 3; i++)
         ss_result_free(all[i]);
-    remove_model(dir);
 }
 
 struct counts {
@@ -174,11 +146,11 @@ static void add_norm(struct counts *c, int64_t n, int64_t d)
 
 Test(mpc_pass, gates_of_weights_too_small_for_its_scales_are_refused)
 {
-    char dir[] = "/tmp/ss_gates_XXXXXX";
+    char dir[SCRATCH_PATH];
     struct ss_model m;
     struct ss_session *s;
     int32_t id = 1;
-    cr_assert(mkdtemp(dir));
+    scratch_dir(dir);
     write_gates(dir, -16);
     cr_assert_eq(ss_model_from_dir(&m, dir), SS_OK);
     struct ss_session_config g = {.model = &m,
@@ -194,7 +166,6 @@ Test(mpc_pass, gates_of_weights_too_small_for_its_scales_are_refused)
     cr_expect_eq(ss_session_pass(s, &id, 1, NULL, NULL), SS_USAGE);
     cr_expect(strstr(ss_last_error(), "use fewer frac bits"), "%s", ss_last_error());
     ss_session_close(s);
-    remove_model(dir);
 }
 
 /* Three windows of tiny-lm's held-out text: next-token scores as good as plain's (issue: 0.5 %, 99 %). */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "harness/ids.h"
+#include "tests/scratch.h"
 #include "variants/variant.h"
 
 Test(options, standard_values_and_round_trip)
@@ -39,13 +40,11 @@ Test(options, bad_options_name_the_remedy)
 
 static enum ss_err read_text(struct ss_sequences *s, const char *text)
 {
-    char path[] = "/tmp/ss_ids_XXXXXX";
-    int fd = mkstemp(path);
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    enum ss_err err = ss_sequences_read(s, path, 512);
-    unlink(path);
-    return err;
+    char path[SCRATCH_PATH];
+    scratch_file(path, "ids");
+    FILE *f = fopen(path, "w");
+    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", path);
+    return ss_sequences_read(s, path, 512);
 }
 
 Test(ids, a_line_is_a_sequence)

@@ -13,11 +13,12 @@
 #include "harness/philox.h"
 #include "harness/session.h"
 #include "tests/roles.h"
+#include "tests/scratch.h"
 
 enum { TOKENS = 9, PASSES = 2 };
 
 struct key {
-    char path[64], hex[2 * SS_KEY_DIGEST + 1];
+    char path[SCRATCH_PATH], hex[2 * SS_KEY_DIGEST + 1];
     uint8_t digest[SS_KEY_DIGEST];
 };
 
@@ -26,9 +27,8 @@ static void make_key(struct key *k)
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     uint8_t *der = NULL;
     const int n = i2d_PUBKEY(key, &der);
-    strcpy(k->path, "/tmp/shardscale-key-XXXXXX");
-    const int fd = mkstemp(k->path);
-    FILE *f = fdopen(fd, "w");
+    scratch_file(k->path, "key.pem");
+    FILE *f = fopen(k->path, "w");
     cr_assert(n > 0 && f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
     fclose(f);
     cr_assert_eq(EVP_Digest(der, (size_t)n, k->digest, NULL, EVP_sha256(), NULL), 1);
@@ -43,7 +43,6 @@ static const uint8_t fixed_key[16] = "a key for tests";
 struct run {
     char address[2][32]; /* of the listening party, of the dealer */
     struct key key[SS_N_ROLES];
-    bool tls;
     struct ss_peers peers[SS_N_ROLES];
     struct ss_model model;
     struct ss_session_config config;
@@ -54,7 +53,6 @@ static void run_open(struct run *r, const char *variant, bool tls)
     char path[1200];
     memset(r, 0, sizeof *r);
     ss_set_quiet(1);
-    r->tls = tls;
     for (int i = 0; i < 2; i++)
         snprintf(r->address[i], sizeof r->address[i], "127.0.0.1:%d", free_port());
     for (int role = 0; tls && role < SS_N_ROLES; role++)
@@ -83,12 +81,6 @@ static void run_open(struct run *r, const char *variant, bool tls)
                                            .weight_budget_bytes = SIZE_MAX,
                                            .fixed_key = fixed_key};
     cr_assert_eq(ss_options_parse(r->config.variant, "", r->config.option), SS_OK);
-}
-
-static void run_close(struct run *r)
-{
-    for (int role = 0; r->tls && role < SS_N_ROLES; role++)
-        unlink(r->key[role].path);
 }
 
 /* The process of P1 or of the dealer, which knows neither ids nor their number. */
@@ -174,7 +166,6 @@ ParameterizedTest(struct how *how, parties, processes_give_the_same_logits_and_c
     cr_assert_gt(wire_apart[SS_D_P1], 0);
     free(a);
     free(b);
-    run_close(&r);
 }
 
 /* A key that is pinned for another role, then one that is not pinned at all: P0 refuses both, and nobody has a run. */
@@ -202,6 +193,5 @@ Test(parties, a_peer_with_a_wrong_key_is_refused, .timeout = 120)
         cr_expect(waitpid(child[SS_P1], &status, 0) == child[SS_P1] && WIFEXITED(status) && WEXITSTATUS(status) == SS_ENV,
                   "P1 found a party 0: %#x", status);
         cr_expect_eq(waitpid(child[SS_DEALER], &status, 0), child[SS_DEALER]);
-        run_close(&r);
     }
 }

@@ -13,11 +13,12 @@
 #include "harness/model.h"
 #include "harness/stream.h"
 #include "tests/roles.h"
+#include "tests/scratch.h"
 
 enum { MAX_ARGS = 24, TIMEOUT_S = 4, SAYS = 4096 };
 
 struct three {
-    char dir[64], listen[32], dealer[32], model[1100], ids[100], out[100];
+    char dir[SCRATCH_PATH], listen[32], dealer[32], model[1100], ids[100], out[100];
     pid_t pid[SS_N_ROLES];
     int said[SS_N_ROLES]; /* read end: stdout and stderr of each */
 };
@@ -28,8 +29,7 @@ static void three_open(struct three *t, int sequences)
     if (!getenv("SHARDSCALE"))
         cr_skip("SHARDSCALE is not set: make tests sets it");
     memset(t, 0, sizeof *t);
-    strcpy(t->dir, "/tmp/shardscale-party-XXXXXX");
-    cr_assert_not_null(mkdtemp(t->dir));
+    scratch_dir(t->dir);
     snprintf(t->listen, sizeof t->listen, "127.0.0.1:%d", free_port());
     snprintf(t->dealer, sizeof t->dealer, "127.0.0.1:%d", free_port());
     snprintf(t->model, sizeof t->model, "%s/tests/data/qwen2-tiny-a", ss_home());

@@ -70,11 +70,6 @@ static enum ss_err run_role(struct ss_ctx *c, void *arg)
     return SS_OK;
 }
 
-static void random_fill(struct roles *r, uint64_t *out, size_t n)
-{
-    cr_assert_eq(ss_prg_fill(&r->ctx[0].prg, r->ctx[0].backend, r->ctx[0].dev, out, n), SS_OK);
-}
-
 static void close_run(struct roles *r, struct run *run)
 {
     for (int p = 0; p < 2; p++)
@@ -149,14 +144,14 @@ static void every_degree(bool by_ot, const size_t *n)
     for (run->k = 2; run->k <= SS_MAX_POWER; run->k++) {
         struct ss_counters before[SS_N_ROLES];
         run->n = n[run->k];
-        random_fill(&r, run->z[0], run->n);
+        fill_random(&r, run->z[0], run->n);
         for (size_t j = 0; j < run->n; j++) {
             const int64_t one = 1 << BITS, z = j < 3 ? (int64_t)(j - 1) * one : (int64_t)(run->z[0][j] % (2 * one + 1)) - one;
             run->z[1][j] = (uint64_t)z - run->z[0][j];
         }
         if (by_ot && run->k == 2) { /* the base OTs are not part of a batch */
             roles_run(&r, run_role, run);
-            random_fill(&r, run->z[0], run->n);
+            fill_random(&r, run->z[0], run->n);
             for (size_t j = 0; j < run->n; j++)
                 run->z[1][j] = 12345 - run->z[0][j];
         }
@@ -296,7 +291,7 @@ Test(beaver, element_wise_products_by_ot_are_exact_and_counted)
     roles_open(&r, NULL, NULL);
     for (size_t k = 0; k < 3; k++) {
         t->n = n[k];
-        random_fill(&r, t->x[0], 4 * MAX_N); /* x and y of both */
+        fill_random(&r, t->x[0], 4 * MAX_N); /* x and y of both */
         roles_run(&r, multiply, t);
         for (size_t i = 0; i < t->n; i++)
             cr_assert_eq(t->out[0][i] + t->out[1][i], (t->x[0][i] + t->x[1][i]) * (t->y[0][i] + t->y[1][i]));

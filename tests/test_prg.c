@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/backend.h"
 #include "kernels/cpu/cpu.h"
+#include "tests/targets.h"
 #include "variants/lib/prg.h"
 
 /* FIPS-197 appendix A.1 and SP 800-38A share this key. */
@@ -120,14 +120,11 @@ static void fill(const struct ss_backend *b, struct ss_dev *dev, struct ss_prg *
 static void on_each(void (*check)(const struct ss_backend *b, struct ss_dev *dev))
 {
     const struct ss_dev_options o = {.threads = 2};
-    const char *required = getenv("REQUIRE");
     size_t ran = 0;
     for (size_t i = 0; ss_backends[i]; i++) {
         const struct ss_backend *b = ss_backends[i];
-        const char *why = b->unusable();
         struct ss_dev *dev;
-        cr_assert(!why || !required || !strstr(required, b->name), "%s is required: %s", b->name, why);
-        if (why)
+        if (!usable_here(b))
             continue;
         cr_assert_eq(b->open(&dev, &o), SS_OK);
         check(b, dev);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/heard.h"
 #include "tests/script.h"
 #include "tests/toy.h"
 #include "variants/lib/lookup.h"
@@ -51,22 +52,11 @@ struct run {
     uint64_t *word[2];       /* the script */
     uint64_t *share[2][2];   /* x, u of each party (BATCH) */
     uint64_t *out[2], *coef; /* results; P1's coefficients (coefs, BATCH) */
-    uint32_t *e[2];          /* what each party sent */
-    uint64_t *open[2];       /* (masks, BATCH) */
-    uint64_t *entries;       /* (2, REAL_N) */
+    struct heard heard;
+    uint64_t *entries; /* (2, REAL_N) */
     uint8_t *planes;
     struct roles r;
 };
-
-static void hear(void *arg, int from, int to, const char *what, const void *data, size_t bytes)
-{
-    struct run *run = arg;
-    (void)to;
-    if (from < 2 && !strcmp(what, "indx"))
-        memcpy(run->e[from], data, bytes);
-    if (from < 2 && !strcmp(what, "look"))
-        memcpy(run->open[from], data, bytes);
-}
 
 static void run_open(struct run *run, const struct toy *toy)
 {
@@ -79,8 +69,6 @@ static void run_open(struct run *run, const struct toy *toy)
     for (int p = 0; p < 2; p++) {
         run->word[p] = calloc((REAL_WORDS + 1 + masks + coefs) * BATCH, sizeof *run->word[p]);
         run->out[p] = calloc(BATCH, sizeof *run->out[p]);
-        run->e[p] = calloc(BATCH, sizeof *run->e[p]);
-        run->open[p] = calloc(masks * BATCH, sizeof *run->open[p]);
         for (int i = 0; i < 2; i++)
             run->share[i][p] = calloc(BATCH, sizeof *run->share[i][p]);
     }
@@ -91,7 +79,8 @@ static void run_open(struct run *run, const struct toy *toy)
             for (int k = 0; k < 8; k++)
                 run->planes[(8 * c + (size_t)k) * REAL_N + i] = (uint8_t)((entry + ((uint64_t)1 << 63)) >> (8 * k));
         }
-    roles_open(&run->r, hear, run);
+    heard_alloc(&run->heard, BATCH, masks);
+    roles_open(&run->r, hear, &run->heard);
 }
 
 static void run_close(struct run *run)
@@ -99,11 +88,10 @@ static void run_close(struct run *run)
     for (int p = 0; p < 2; p++) {
         free(run->word[p]);
         free(run->out[p]);
-        free(run->e[p]);
-        free(run->open[p]);
         free(run->share[0][p]);
         free(run->share[1][p]);
     }
+    heard_free(&run->heard);
     free(run->choice);
     free(run->entries);
     free(run->planes);
@@ -220,7 +208,7 @@ static void check_result(const struct run *run, size_t i)
     const struct toy *t = run->toy;
     const struct choice *c = &run->choice[i];
     const unsigned width = t->n_bits + t->fine;
-    const uint64_t b = c->b[0] + c->b[1], e = low((uint64_t)run->e[0][i] + run->e[1][i], width);
+    const uint64_t b = c->b[0] + c->b[1], e = low((uint64_t)run->heard.e[0][i] + run->heard.e[1][i], width);
     cr_assert_eq(e, low(run->y - b, width));
     const uint64_t at = low((e >> t->fine) + (b >> t->fine), t->n_bits), fine = low(e, t->fine) + low(b, t->fine);
     const uint64_t value = run->entries[at] + (t->columns == 2 ? run->entries[REAL_N + at] * fine : 0);
@@ -236,9 +224,9 @@ static size_t view_of(const struct run *run, int viewer, size_t i)
     size_t view = put(0, viewer == SS_P0 ? c->bits : c->bits ^ unit, 1u << t->n_bits);
     if (!t->fixed_b)
         view = put(view, c->b[viewer], width);
-    view = put(view, run->e[1 - viewer][i], width);
+    view = put(view, run->heard.e[1 - viewer][i], width);
     for (size_t k = 0; k < ss_lookup_masks(&run->shape); k++)
-        view = put(view, run->open[1 - viewer][k * BATCH + i], t->k);
+        view = put(view, run->heard.open[1 - viewer][k * BATCH + i], t->k);
     for (size_t k = 0; t->with_coefs && viewer == SS_P1 && k < ss_lookup_coefs(&run->shape); k++)
         view = put(view, run->coef[k * BATCH + i], t->k);
     return view;

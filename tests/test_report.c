@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "harness/store.h"
+#include "tests/scratch.h"
 
-static char dir[64];
+static char dir[SCRATCH_PATH];
 
 /* A measured cell with the counters of its closed form and seven times. */
 static void store_cell(const struct ss_cell *cell)
@@ -48,18 +49,14 @@ static struct ss_experiment experiment;
 static void make_results(void)
 {
     ss_set_quiet(1);
-    snprintf(dir, sizeof dir, "/tmp/ss-report-XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    scratch_dir(dir);
     cr_assert_eq(ss_experiment_read(&experiment, "lookups", "smoke", "cpu", 1), SS_OK);
     for (size_t i = 0; i < experiment.n_cells; i++)
         store_cell(&experiment.cells[i]);
 }
 
-static void remove_results(void)
+static void free_experiment(void)
 {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    cr_assert_eq(system(command), 0);
     ss_experiment_free(&experiment);
 }
 
@@ -93,7 +90,7 @@ static void read_text(struct ss_text *t, const char *file)
     cr_assert_eq(ss_text_read(t, path), SS_OK, "%s", file);
 }
 
-Test(report, two_runs_are_byte_identical, .init = make_results, .fini = remove_results)
+Test(report, two_runs_are_byte_identical, .init = make_results, .fini = free_experiment)
 {
     static const char *const files[] = {"REPORT.md",
                                         "REPORT.html",
@@ -123,7 +120,7 @@ Test(report, two_runs_are_byte_identical, .init = make_results, .fini = remove_r
     }
 }
 
-Test(report, holds_every_section_claim_and_the_security_text, .init = make_results, .fini = remove_results)
+Test(report, holds_every_section_claim_and_the_security_text, .init = make_results, .fini = free_experiment)
 {
     struct ss_text md = {0}, html = {0};
     cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
@@ -144,7 +141,7 @@ Test(report, holds_every_section_claim_and_the_security_text, .init = make_resul
 }
 
 /* On a logarithmic axis plain's zero bytes have no place: named, not drawn at some other one. */
-Test(report, points_without_a_place_are_named, .init = make_results, .fini = remove_results)
+Test(report, points_without_a_place_are_named, .init = make_results, .fini = free_experiment)
 {
     struct ss_text data = {0}, md = {0};
     cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
@@ -159,7 +156,7 @@ Test(report, points_without_a_place_are_named, .init = make_results, .fini = rem
     ss_text_free(&md);
 }
 
-Test(report, check_finds_drift, .init = make_results, .fini = remove_results)
+Test(report, check_finds_drift, .init = make_results, .fini = free_experiment)
 {
     char path[256];
     cr_assert_eq(report("--check", NULL), SS_REGRESSION, "nothing was written yet");
@@ -177,7 +174,7 @@ Test(report, check_finds_drift, .init = make_results, .fini = remove_results)
     cr_assert_eq(report("--check", NULL), SS_REGRESSION);
 }
 
-Test(report, only_writes_what_was_asked_for, .init = make_results, .fini = remove_results)
+Test(report, only_writes_what_was_asked_for, .init = make_results, .fini = free_experiment)
 {
     cr_assert_eq(report("--only", "T2.5"), SS_OK, "%s", ss_last_error());
     cr_assert(exists("tables/lookups-T2.5.md") && !exists("plots/lookups-F2.5.svg") && !exists("REPORT.md"));
@@ -187,7 +184,7 @@ Test(report, only_writes_what_was_asked_for, .init = make_results, .fini = remov
     cr_assert_not_null(strstr(ss_last_error(), "lookups"));
 }
 
-Test(report, a_merged_file_is_reported_beside_itself, .init = make_results, .fini = remove_results)
+Test(report, a_merged_file_is_reported_beside_itself, .init = make_results, .fini = free_experiment)
 {
     char merge[] = "merge", quiet[] = "-q", file[80], name[] = "report", results[] = "--results";
     snprintf(file, sizeof file, "%s/all.h5", dir);
@@ -203,11 +200,12 @@ Test(report, a_merged_file_is_reported_beside_itself, .init = make_results, .fin
     ss_text_free(&other);
 }
 
-Test(report, equal_times_have_tied_ranks, .init = make_results, .fini = remove_results)
+Test(report, equal_times_have_tied_ranks, .init = make_results, .fini = free_experiment)
 {
     struct ss_report r;
     cr_assert_eq(ss_report_open(&r, dir), SS_OK);
     const struct ss_table_spec spec = {.id = "T", .columns = "model, variant, rank"};
+    size_t seen = 0;
     for (size_t i = 0; i < r.n_views; i++) {
         struct ss_table t;
         if (strcmp(r.view[i].e.name, "lookups") != 0)
@@ -217,11 +215,13 @@ Test(report, equal_times_have_tied_ranks, .init = make_results, .fini = remove_r
         for (size_t k = 0; k < t.rows; k++)
             cr_expect(strstr(t.cell[k * t.columns + 2].human, "(tie)"), "%s", t.cell[k * t.columns + 2].human);
         ss_table_free(&t);
+        seen++;
     }
+    cr_expect_eq(seen, 1);
     ss_report_close(&r);
 }
 
-Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini = remove_results)
+Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini = free_experiment)
 {
     char path[512];
     ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
@@ -234,7 +234,7 @@ Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini =
     ss_text_free(&csv);
 }
 
-Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = remove_results)
+Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = free_experiment)
 {
     char path[512];
     ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
@@ -247,12 +247,12 @@ Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = remove
 
 Test(report, no_results_names_the_command)
 {
-    snprintf(dir, sizeof dir, "/tmp/ss-report-nothing-here");
+    scratch_file(dir, "nothing-here");
     cr_assert_eq(report(NULL, NULL), SS_RESULTS);
     cr_assert_not_null(strstr(ss_last_error(), "shardscale run"));
 }
 
-Test(report, check_command_compares_counters, .init = make_results, .fini = remove_results)
+Test(report, check_command_compares_counters, .init = make_results, .fini = free_experiment)
 {
     char name[] = "check", results[] = "--results", strict[] = "--strict", quiet[] = "-q";
     char *argv[] = {name, results, dir, quiet, strict, NULL};

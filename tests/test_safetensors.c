@@ -11,28 +11,18 @@
 #include "harness/model.h"
 #include "harness/philox.h"
 #include "harness/safetensors.h"
+#include "tests/scratch.h"
 
-static char dir[64], path[128];
+static char dir[SCRATCH_PATH], path[128];
 
 static void begin(void)
 {
     ss_set_error_silent(1);
-    strcpy(dir, "/tmp/ss_st_XXXXXX");
-    cr_assert(mkdtemp(dir) != NULL);
+    scratch_dir(dir);
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
 }
 
-static void end(void)
-{
-    static const char *const files[] = {"model.safetensors", "model.safetensors.index.json", "a.safetensors", "b.safetensors"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
-        unlink(path);
-    }
-    rmdir(dir);
-}
-
-TestSuite(safetensors, .init = begin, .fini = end);
+TestSuite(safetensors, .init = begin);
 
 static void put(const char *file, const void *bytes, size_t n)
 {

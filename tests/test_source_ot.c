@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/roles.h"
+#include "tests/uniform.h"
 #include "variants/lib/gilboa.h"
 #include "variants/lib/lookup.h"
 #include "variants/lib/unitvec.h"
@@ -271,18 +272,6 @@ Test(source_ot, batches_are_what_the_online_phase_expects)
     cr_assert_lt(fabs((double)plus - (double)all / 2), 6 * 0.5 * sqrt((double)all), "sigma is +1 in %zu of %zu", plus, all);
 }
 
-/* z-score of the 256 values of one byte position (255 degrees of freedom); above 5.5 has p < 1e-6. */
-static double z_of(const uint64_t *words, size_t n, int byte)
-{
-    double expected = (double)n / 256, chi = 0;
-    size_t seen[256] = {0};
-    for (size_t i = 0; i < n; i++)
-        seen[words[i] >> (8 * byte) & 255]++;
-    for (int v = 0; v < 256; v++)
-        chi += ((double)seen[v] - expected) * ((double)seen[v] - expected) / expected;
-    return (chi - 255) / sqrt(510);
-}
-
 /* Each party's own share of everything is uniform, so that its opened words carry nothing; so is b itself (no constant r). */
 Test(source_ot, each_share_and_b_are_uniform)
 {
@@ -294,23 +283,23 @@ Test(source_ot, each_share_and_b_are_uniform)
     roles_run(&r, make_batch, &t);
     for (int p = 0; p < 2; p++)
         for (int byte = 0; byte < 8; byte++) {
-            cr_assert_lt(z_of(t.view[p].bits, ITEMS * 4, byte), 5.5, "bits of party %d, byte %d", p, byte);
+            cr_assert_lt(byte_z(t.view[p].bits, ITEMS * 4, byte), UNIFORM_MOST, "bits of party %d, byte %d", p, byte);
             for (size_t i = 0; i < 3; i++)
-                cr_assert_lt(z_of(t.view[p].mask + i * ITEMS, ITEMS, byte), 5.5);
+                cr_assert_lt(byte_z(t.view[p].mask + i * ITEMS, ITEMS, byte), UNIFORM_MOST);
             for (size_t i = 0; i < 6; i++)
-                cr_assert_lt(z_of(t.view[p].coef + i * ITEMS, ITEMS, byte), 5.5, "coefficient %zu", i);
+                cr_assert_lt(byte_z(t.view[p].coef + i * ITEMS, ITEMS, byte), UNIFORM_MOST, "coefficient %zu", i);
         }
     uint64_t *b = malloc(ITEMS * sizeof *b);
     for (size_t k = 0; k < ITEMS; k++)
         b[k] = t.view[0].b[k] + t.view[1].b[k];
-    cr_assert_lt(z_of(b, ITEMS, 0), 5.5);
-    cr_assert_lt(z_of(b, ITEMS, 1), 5.5);
+    cr_assert_lt(byte_z(b, ITEMS, 0), UNIFORM_MOST);
+    cr_assert_lt(byte_z(b, ITEMS, 1), UNIFORM_MOST);
     free(b);
     batches_close(&r, &t);
 }
 
 struct seen {
-    size_t count[2][2][256], total[2][2]; /* [from][what is sent: corrections, answers] */
+    struct histogram bytes[2][2]; /* [from][what is sent: corrections, answers] */
 };
 static void look(void *arg, int from, int to, const char *what, const void *h_data, size_t bytes)
 {
@@ -319,9 +308,7 @@ static void look(void *arg, int from, int to, const char *what, const void *h_da
     if (strcmp(what, "bsot") == 0 || from == SS_DEALER)
         return;
     const int kind = strcmp(what, "otex") != 0;
-    for (size_t i = 0; i < bytes; i++)
-        s->count[from][kind][((const uint8_t *)h_data)[i]]++;
-    s->total[from][kind] += bytes;
+    histogram_add(&s->bytes[from][kind], h_data, 1, bytes, 0);
 }
 
 Test(source_ot, what_each_party_sees_is_noise)
@@ -333,13 +320,8 @@ Test(source_ot, what_each_party_sees_is_noise)
     roles_run(&r, make_batch, &t); /* multiples of 8 items: no spare bits in the messages */
     for (int from = 0; from < 2; from++)
         for (int kind = 0; kind < 2; kind++) {
-            double expected = (double)seen.total[from][kind] / 256, chi = 0;
-            for (int v = 0; v < 256; v++) {
-                double d = (double)seen.count[from][kind][v] - expected;
-                chi += d * d / expected;
-            }
-            cr_assert_gt(seen.total[from][kind], 100000);
-            cr_assert_lt((chi - 255) / sqrt(510), 5.5, "from %d kind %d", from, kind);
+            cr_assert_gt(seen.bytes[from][kind].n, 100000);
+            cr_assert_lt(uniform_z(&seen.bytes[from][kind]), UNIFORM_MOST, "from %d kind %d", from, kind);
         }
     batches_close(&r, &t);
 }

@@ -18,21 +18,14 @@
 
 #include "harness/disk.h"
 #include "harness/seal.h"
+#include "tests/scratch.h"
 
-static char dir[64];
+static char dir[SCRATCH_PATH];
 
 static void make_dir(void)
 {
-    snprintf(dir, sizeof dir, "/tmp/ss-store-XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    scratch_dir(dir);
     ss_set_error_silent(1);
-}
-
-static void remove_dir(void)
-{
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    cr_assert_eq(system(command), 0);
 }
 
 /* A result in which every number differs from every other. */
@@ -173,7 +166,7 @@ static void write_and_compare(const struct ss_result *r)
     ss_result_free(&back);
 }
 
-TestSuite(store, .init = make_dir, .fini = remove_dir);
+TestSuite(store, .init = make_dir);
 
 Test(store, what_is_written_is_read_back)
 {

@@ -14,6 +14,7 @@
 
 #include "harness/store.h"
 #include "harness/sweep.h"
+#include "tests/scratch.h"
 
 static struct ss_plan plan_of(const char *experiment, const char *profile)
 {
@@ -145,6 +146,20 @@ Test(sweep, a_wrong_order_is_refused)
         ss_set_error_silent(0);
         fclose(f);
     }
+    /* The id of another cell. */
+    struct ss_cell c = {.model = "tiny-lm", .variant = "v3", .backend = "cpu", .phase = "prefill", .tokens = 8, .seed = 1};
+    struct ss_effort e = {.reps_max = 1};
+    char text[4096];
+    ss_cell_identify(&c);
+    c.tokens = 9;
+    FILE *f = fmemopen(text, sizeof text, "w");
+    cr_assert_eq(ss_child_order_write(f, &c, &e), SS_OK);
+    fclose(f);
+    f = fmemopen(text, strlen(text), "r");
+    ss_set_error_silent(1);
+    cr_expect_eq(ss_child_order_read(f, &c, &e), SS_USAGE);
+    cr_expect_not_null(strstr(ss_last_error(), "is not that of its cell"), "%s", ss_last_error());
+    fclose(f);
 }
 
 Test(sweep, a_status_line_arrives_as_it_was_given)
@@ -174,7 +189,7 @@ Test(sweep, a_status_line_arrives_as_it_was_given)
 
 /* ---- the program */
 
-static char dir[64], out[65536];
+static char dir[SCRATCH_PATH], out[65536];
 
 static const char *binary(void)
 {
@@ -186,16 +201,7 @@ static const char *binary(void)
 
 static void make_dir(void)
 {
-    snprintf(dir, sizeof dir, "/tmp/ss_sweep_XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
-}
-
-static void remove_dir(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    if (dir[0])
-        cr_expect_eq(system(command), 0);
+    scratch_dir(dir);
 }
 
 /* Exit status of a sweep of tiny-lm (four cells: reference, plain, v2, v3); both its streams in out. */
@@ -264,7 +270,7 @@ static void wait_for_cells(size_t wanted)
     cr_assert_geq(cell_files(&written), wanted, "no cell was finished in a minute");
 }
 
-TestSuite(sweeping, .init = make_dir, .fini = remove_dir);
+TestSuite(sweeping, .init = make_dir);
 
 Test(sweeping, measures_once_and_compares_with_the_reference)
 {
@@ -280,6 +286,7 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
     cr_assert_eq(cell_files(&second), 4);
     cr_assert_eq(first, second, "a finished cell was written again");
     struct ss_plan p = plan_of("tests/data/sweep.ini", "smoke");
+    size_t compared = 0;
     for (size_t i = 0; i < p.n; i++) {
         char path[512];
         struct ss_result r;
@@ -289,7 +296,9 @@ Test(sweeping, measures_once_and_compares_with_the_reference)
         cr_assert_eq(ss_store_read(&r, path), SS_OK);
         cr_expect(r.has_error && r.error.rel_l2 < 0.1, "%s: %g", p.v[i].cell.variant, r.error.rel_l2);
         ss_result_free(&r);
+        compared++;
     }
+    cr_expect_eq(compared, 3);
     ss_plan_free(&p);
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "harness/csv.h"
+#include "tests/scratch.h"
 
 static void make(struct ss_table *t)
 {
@@ -72,15 +73,14 @@ Test(table, json_has_numbers_strings_and_null)
 static enum ss_err read_csv(struct ss_csv *csv, const char *text)
 {
     static const char *const header[] = {"a", "b", NULL};
-    char path[] = "/tmp/ss-csv-XXXXXX";
-    int fd = mkstemp(path);
-    cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-    close(fd);
+    char path[SCRATCH_PATH];
+    scratch_file(path, "table.csv");
+    FILE *f = fopen(path, "w");
+    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", path);
     ss_set_error_silent(1);
     ss_clear_error();
     enum ss_err err = ss_csv_read(csv, path, header);
     ss_set_error_silent(0);
-    unlink(path);
     return err;
 }
 

@@ -9,7 +9,7 @@
 
 #include "harness/channel_tcp.h"
 #include "harness/frame.h"
-#include "tests/roles.h"
+#include "tests/talk.h"
 
 enum { TIMEOUT_S = 2 };
 
@@ -68,24 +68,10 @@ static void disconnect_roles(struct roles *r)
     roles_close(r);
 }
 
-static enum ss_err send_and_receive(struct ss_ctx *c, void *arg)
+static enum ss_err meet_talk_part(struct ss_ctx *c, void *arg)
 {
-    (void)arg;
-    uint64_t mine[3] = {1 + (uint64_t)c->role, 2, 3}, got[3] = {0};
     SS_TRY(ss_meet(c, 3));
-    if (c->role == SS_DEALER) {
-        SS_TRY(ss_send(c, SS_P0, "deal", mine, 8));
-        SS_TRY(ss_send(c, SS_P1, "deal", mine, 24));
-        return ss_part(c);
-    }
-    SS_TRY(ss_recv(c, SS_DEALER, "deal", got, c->role == SS_P0 ? 8 : 24));
-    cr_assert_eq(got[0], 3);
-    c->phase = SS_ONLINE;
-    c->op = SS_OP_qkv;
-    c->layer = 2;
-    SS_TRY(ss_exchange(c, "open", mine, got, 24));
-    cr_assert_eq(got[0], c->role == SS_P0 ? 2 : 1);
-    SS_TRY(c->role == SS_P0 ? ss_send(c, SS_P1, "shar", mine, 16) : ss_recv(c, SS_P0, "shar", got, 16));
+    SS_TRY(talk(c, arg));
     return ss_part(c);
 }
 
@@ -93,15 +79,8 @@ Test(tcp, counts_as_the_channel_among_threads_does, .timeout = 60)
 {
     struct roles r;
     connect_roles(&r);
-    roles_run(&r, send_and_receive, NULL);
-    cr_assert_eq(r.ctx[SS_DEALER].counters.bytes_offline_d_p0, 8);
-    cr_assert_eq(r.ctx[SS_DEALER].counters.bytes_offline_d_p1, 24);
-    cr_assert_eq(r.ctx[SS_P0].counters.bytes_online_p0_p1, 40);
-    cr_assert_eq(r.ctx[SS_P1].counters.bytes_online_p1_p0, 24);
-    cr_assert_eq(r.ctx[SS_P1].counters.bytes_online_p0_p1, 0);
-    cr_assert_eq(r.ctx[SS_P0].counters.rounds_online, 2);
-    cr_assert_eq(r.ctx[SS_P1].counters.rounds_online, 2);
-    cr_assert_eq(r.ctx[SS_P0].wire.bytes[(2 * SS_N_OPS + SS_OP_qkv) * SS_N_DIRS + SS_P0_P1], 40);
+    roles_run(&r, meet_talk_part, NULL);
+    check_talk(&r);
     disconnect_roles(&r);
 }
 

@@ -5,18 +5,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/random.h"
+
 static inline uint64_t low(uint64_t x, unsigned bits)
 {
     return x & (((uint64_t)1 << bits) - 1);
 }
 
-/* Fixed words that mean nothing: splitmix64. */
+/* Fixed words that mean nothing: word i of random64 from 0. */
 static inline uint64_t some(uint64_t i)
 {
-    uint64_t x = (i + 1) * 0x9e3779b97f4a7c15;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-    x = (x ^ x >> 27) * 0x94d049bb133111eb;
-    return x ^ x >> 31;
+    uint64_t state = i * 0x9e3779b97f4a7c15;
+    return random64(&state);
 }
 
 /* The low bits of *i, which loses them. */

@@ -8,7 +8,7 @@ enum { VALUES = 256 };
 
 void histogram_add(struct histogram *h, const void *words, size_t width, size_t n, int byte)
 {
-    const uint8_t *at = (const uint8_t *)words + byte; /* little-endian */
+    const uint8_t *at = (const uint8_t *)words + byte;
     for (size_t i = 0; i < n; i++)
         h->seen[at[i * width]]++;
     h->n += n;
@@ -27,6 +27,13 @@ double uniform_z(const struct histogram *h)
     for (int v = 0; v < VALUES; v++)
         chi += ((double)h->seen[v] - expected) * ((double)h->seen[v] - expected) / expected;
     return z_of_chi(chi, VALUES - 1);
+}
+
+double byte_z(const uint64_t *words, size_t n, int byte)
+{
+    struct histogram h = {0};
+    histogram_add(&h, words, sizeof *words, n, byte);
+    return uniform_z(&h);
 }
 
 double same_z(const struct histogram *a, const struct histogram *b)

@@ -12,8 +12,9 @@
 struct histogram {
     size_t n, seen[256];
 };
-/* Byte `byte` of n words of `width` bytes (4 or 8). */
+/* Byte `byte` of each of n words of `width` bytes, little-endian. */
 void histogram_add(struct histogram *h, const void *words, size_t width, size_t n, int byte);
 double uniform_z(const struct histogram *h);                         /* against equal frequencies */
+double byte_z(const uint64_t *words, size_t n, int byte);            /* the same of one byte of n words */
 double same_z(const struct histogram *a, const struct histogram *b); /* two samples of one distribution? */
 #endif

@@ -214,13 +214,7 @@ int main(int argc, char **argv)
         ring_only |= !strcmp(argv[i], "--bench-ring");
         wgmma &= strcmp(argv[i], "--no-wgmma") != 0;
     }
-    if (B->unusable()) {
-        printf("FAIL  %s\n", B->unusable());
-        return 5;
-    }
-    struct ss_dev *dev = NULL;
-    const struct ss_dev_options o = {0, 0};
-    MUST(B->open(&dev, &o));
+    struct ss_dev *dev = open_device();
     printf("%d SMs, wgmma %d%s\n", dev->sms, dev->wgmma, wgmma ? "" : " (switched off)");
     dev->wgmma &= wgmma;
     if (timings || ring_only) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernels/cuda/cuda.cuh"
+#include "tests/random.h"
 
 extern const struct ss_backend ss_backend_cuda;
 #define B (&ss_backend_cuda)
@@ -20,16 +21,22 @@ extern const struct ss_backend ss_backend_cuda;
         }                                                                                                                      \
     } while (0)
 
-static inline uint64_t next_u64(uint64_t *state) /* splitmix64 */
+/* The device under test; without one the program ends with status 5. */
+static inline struct ss_dev *open_device(void)
 {
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    const struct ss_dev_options o = {0, 0};
+    struct ss_dev *dev = NULL;
+    if (B->unusable()) {
+        printf("FAIL  %s\n", B->unusable());
+        exit(5);
+    }
+    MUST(B->open(&dev, &o));
+    return dev;
 }
+
 static inline float next_float(uint64_t *state) /* uniform in [-1, 1) */
 {
-    return (float)((int64_t)next_u64(state) >> 32) * 0x1p-31f;
+    return (float)((int64_t)random64(state) >> 32) * 0x1p-31f;
 }
 
 /* Everything is freed when the process ends: a check runs once. */
@@ -57,7 +64,7 @@ static inline uint64_t *random_words(uint64_t *state, size_t n)
 {
     uint64_t *h = (uint64_t *)malloc(n * 8);
     for (size_t i = 0; i < n; i++)
-        h[i] = next_u64(state);
+        h[i] = random64(state);
     return h;
 }
 static inline float *random_floats(uint64_t *state, size_t n, float scale)

@@ -24,7 +24,7 @@ static void check_ring_shape(struct ss_dev *dev, size_t rows, size_t cols, size_
     float *x = random_floats(&state, n, 1e6f), *bias = random_floats(&state, cols, 100), *wantf = (float *)malloc(4 * n);
     uint8_t *bits = (uint8_t *)malloc(cols);
     for (size_t j = 0; j < cols; j++)
-        bits[j] = (uint8_t)(next_u64(&state) % 20);
+        bits[j] = (uint8_t)(random64(&state) % 20);
     for (int i = 0; i < 6; i++) {
         h[i] = random_words(&state, n);
         d[i] = (uint64_t *)device_bytes(dev, 8 * (n + 1), 0xab) + offset;
@@ -120,7 +120,7 @@ static void check_gemm_ring_shape(struct ss_dev *dev, size_t m, size_t n, size_t
     for (size_t i = 0; i < m * k && kind; i++) /* all digits -128; or digit r % 8 of row r picks column r */
         a[i] = kind == 1 ? 0u - 0x8080808080808080u : i % k == i / k ? 1ull << (i / k % 8 * 8) : 0;
     for (size_t i = 0; i < n * k; i++) {
-        int v = kind == 1 ? -126 * 256 - 128 : (int)(next_u64(&state) % 65025) - 32512, low = (int8_t)(v & 255);
+        int v = kind == 1 ? -126 * 256 - 128 : (int)(random64(&state) % 65025) - 32512, low = (int8_t)(v & 255);
         w[i] = (int8_t)low;
         w[n * k + i] = (int8_t)((v - low) / 256);
     }
@@ -133,7 +133,7 @@ static void check_gemm_ring_shape(struct ss_dev *dev, size_t m, size_t n, size_t
         uint64_t *got = (uint64_t *)to_host(dev, out, 8 * (m * n + 1));
         good &= got[m * n] == 0xababababababababu;
         for (size_t s = 0; s < (spots ? spots : m * n); s++) {
-            size_t at = spots ? next_u64(&state) % (m * n) : s, r = at / n, c = at % n;
+            size_t at = spots ? random64(&state) % (m * n) : s, r = at / n, c = at % n;
             uint64_t sum = 0;
             for (size_t i = 0; i < k; i++)
                 sum += a[r * k + i] * (uint64_t)(int64_t)(w[n * k + c * k + i] * 256 + w[c * k + i]);

@@ -92,13 +92,7 @@ static void bench_batch(struct ss_dev *dev, size_t n, unsigned thresholds)
 
 int main(void)
 {
-    if (B->unusable()) {
-        printf("FAIL  %s\n", B->unusable());
-        return 5;
-    }
-    struct ss_dev *dev = NULL;
-    const struct ss_dev_options o = {0, 0};
-    MUST(B->open(&dev, &o));
+    struct ss_dev *dev = open_device();
     any_key();
     bench_batch(dev, 1, 3);
     bench_batch(dev, 56, 25);

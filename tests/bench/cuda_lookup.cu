@@ -60,13 +60,7 @@ static void bench_attention(struct ss_dev *dev, const struct ss_attention *p)
 
 int main(void)
 {
-    if (B->unusable()) {
-        printf("FAIL  %s\n", B->unusable());
-        return 5;
-    }
-    struct ss_dev *dev = NULL;
-    const struct ss_dev_options o = {0, 0};
-    MUST(B->open(&dev, &o));
+    struct ss_dev *dev = open_device();
     any_key();
     bench_size(dev, 56 * 12, 12, 3);
     bench_size(dev, 56 * 8960, 12, 3); /* SiLU of a layer: 1.5B */
