@@ -15,7 +15,7 @@ static const char *const profiles[] = {"smoke", "cpu", "gpu"};
 enum { N_PROFILES = sizeof profiles / sizeof profiles[0] };
 
 /* The keys of each kind of section. */
-static const char *const experiment_keys[] = {"title", "section", "question", NULL};
+static const char *const experiment_keys[] = {"title", "section", "question", "like", NULL};
 static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", NULL};
 static const char *const effort_keys[] = {"warmup",      "reps_min",    "reps_max", "target",
                                           "max_seconds", "resident_gb", "repeats",  NULL};
@@ -164,6 +164,26 @@ static enum ss_err read_views(struct ss_experiment *e, const struct ss_ini *ini)
     return SS_OK;
 }
 
+/* where: what named it. */
+static enum ss_err no_such_experiment(const char *where, const char *name)
+{
+    char **names = NULL;
+    size_t count = 0;
+    SS_TRY(ss_experiment_list(&names, &count));
+    const char *near = ss_nearest(name, (const char *const *)names, count);
+    enum ss_err err = ss_fail(SS_USAGE, __FILE__, __LINE__, "%s: no such experiment%s%s%s (shardscale list)", where,
+                              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    return err;
+}
+
+static void path_of(char *out, size_t size, const char *stem)
+{
+    snprintf(out, size, "%s/experiments/%s.ini", ss_home(), stem);
+}
+
 /* name: path of an .ini file, or a stem in experiments/. */
 static enum ss_err locate(char *path, size_t size, char *stem, size_t stem_size, const char *name)
 {
@@ -174,25 +194,34 @@ static enum ss_err locate(char *path, size_t size, char *stem, size_t stem_size,
     if (ini || slash)
         snprintf(path, size, "%s", name);
     else
-        snprintf(path, size, "%s/experiments/%s.ini", ss_home(), name);
-    if (access(path, R_OK) == 0)
-        return SS_OK;
-    char **names = NULL;
-    size_t count = 0;
-    SS_TRY(ss_experiment_list(&names, &count));
-    const char *near = ss_nearest(stem, (const char *const *)names, count);
-    enum ss_err err = ss_fail(SS_USAGE, __FILE__, __LINE__, "%s: no such experiment%s%s%s (shardscale list)", path,
-                              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
-    return err;
+        path_of(path, size, name);
+    return access(path, R_OK) == 0 ? SS_OK : no_such_experiment(path, stem);
 }
 
-static enum ss_err read_all(struct ss_experiment *e, const struct ss_source *s)
+/* The file of the experiment that this one is like; base stays without entries if it is like none. */
+static enum ss_err read_base(struct ss_ini *base, const struct ss_ini *ini)
+{
+    char path[1024], where[sizeof ini->path + 128];
+    const char *name = ss_ini_get(ini, "experiment", "like");
+    if (!name)
+        return SS_OK;
+    path_of(path, sizeof path, name);
+    snprintf(where, sizeof where, "%s: [experiment] like = %.64s", ini->path, name);
+    if (access(path, R_OK) != 0)
+        return no_such_experiment(where, name);
+    SS_TRY(ss_ini_read(base, path));
+    SS_TRY(check_keys(base));
+    const char *next = ss_ini_get(base, "experiment", "like");
+    if (next)
+        SS_FAIL(SS_USAGE, "%s: that one is itself like %s; name an experiment that is like no other", where, next);
+    return SS_OK;
+}
+
+static enum ss_err read_all(struct ss_experiment *e, struct ss_ini *base, const struct ss_source *s)
 {
     const struct ss_ini *ini = s->ini;
     SS_TRY(check_keys(ini));
+    SS_TRY(read_base(base, ini));
     SS_TRY(copy_text(e->title, sizeof e->title, ini, "experiment", "title", true));
     SS_TRY(copy_text(e->section, sizeof e->section, ini, "experiment", "section", true));
     SS_TRY(copy_text(e->question, sizeof e->question, ini, "experiment", "question", true));
@@ -214,14 +243,15 @@ enum ss_err ss_experiment_read(struct ss_experiment *e, const char *name, const 
     if (strcmp(backend, "cpu") != 0 && strcmp(backend, "cuda") != 0)
         SS_FAIL(SS_USAGE, "unknown backend '%s' (cpu or cuda)", backend);
     char path[1024];
-    struct ss_ini ini = {0};
-    struct ss_source s = {.ini = &ini, .backend = backend, .seed = seed};
+    struct ss_ini ini = {0}, base = {0};
+    struct ss_source s = {.ini = &ini, .base = &base, .backend = backend, .seed = seed};
     snprintf(s.profile, sizeof s.profile, "profile.%s", profile);
     SS_TRY(locate(path, sizeof path, e->name, sizeof e->name, name));
     enum ss_err err = ss_ini_read(&ini, path);
     if (err == SS_OK)
-        err = read_all(e, &s);
+        err = read_all(e, &base, &s);
     ss_ini_free(&ini);
+    ss_ini_free(&base);
     if (err != SS_OK)
         ss_experiment_free(e);
     return err;

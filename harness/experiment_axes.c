@@ -88,7 +88,7 @@ static enum ss_err read_variant(struct axes *a, const struct ss_source *s, char 
         SS_FAIL(SS_USAGE, "%s: [axes] variant %s: model '%s' is not among the models of this profile", s->ini->path, word[0],
                 only);
     const struct ss_variant *v;
-    SS_TRY(ss_source_variant(&v, s, word[0]));
+    SS_TRY(ss_source_variant(&v, s->ini, word[0]));
     SS_TRY(ss_source_options(options, sizeof options, s, v));
     return add_variants(a, s, v, only, word + 1, kept - 1, options);
 }
