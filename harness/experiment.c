@@ -16,7 +16,7 @@ enum { N_PROFILES = sizeof profiles / sizeof profiles[0] };
 
 /* The keys of each kind of section. */
 static const char *const experiment_keys[] = {"title", "section", "question", "like", NULL};
-static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", NULL};
+static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", "placement", NULL};
 static const char *const effort_keys[] = {"warmup",      "reps_min",    "reps_max", "target",
                                           "max_seconds", "resident_gb", "repeats",  NULL};
 static const char *const table_keys[] = {"title", "columns", "note", "fit", "exponent", "predict", "kind", NULL};

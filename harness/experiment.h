@@ -3,11 +3,13 @@
    [experiment] title, section (the seed document's), question
                 like = NAME (optional): what this file does not set of [axes], [options], [effort] and [profile.*] is that of
                 experiments/NAME.ini. NAME may not be like a third one. Its tables and figures are not taken.
-   [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells
+   [axes]       model, variant, tokens (ranges), phase, placement comma-separated lists; the product is the set of cells
                 phase: prefill, a pass of `tokens` tokens; decode, a pass of one token on top of `tokens` cached ones;
                 copy, share and reveal of rows alone
                 A variant may carry words: KEY=value, KEY=a|b|c (a cell for each, and the product of several such
                 words), @MODEL (that model only): "v3-ot entries=256|1024 columns=1|2 @tiny-lm"
+                placement: one (all roles on one device) where it is not given, or split (a GPU for each party); a variant
+                of one party has its cells for one only
    [options]    VARIANT.KEY = value                               a variant's options, else the variant's standard
    [effort]     warmup, reps_min, reps_max, target, max_seconds, resident_gb (weights that may stay in memory; what is more is
                 made again layer by layer, in time that is booked apart); repeats: fresh processes a cell is measured in, 1

@@ -23,7 +23,8 @@ static enum ss_err add_cell(struct ss_experiment *e, const struct ss_source *s, 
 
 struct axes {
     char model_text[1024], variant_text[1024], phase_text[64], *phase[2];
-    size_t n_models, n_variants, n_tokens, n_phases;
+    size_t n_models, n_variants, n_tokens, n_phases, n_placements;
+    bool split[2]; /* placements */
     char *model[MAX_AXIS];
     struct {
         const struct ss_variant *variant;
@@ -103,6 +104,28 @@ static enum ss_err read_phases(struct axes *a, const struct ss_source *s, const 
     return SS_OK;
 }
 
+/* After the variants. */
+static enum ss_err read_placements(struct axes *a, const struct ss_source *s)
+{
+    char text[64], *name[2];
+    bool one = false;
+    snprintf(text, sizeof text, "%s", ss_source_optional(s, "axes", "placement", "one"));
+    a->n_placements = ss_split(text, ',', name, 2);
+    if (!a->n_placements)
+        SS_FAIL(SS_USAGE, "%s: [axes] placement is empty (one, split)", s->ini->path);
+    for (size_t i = 0; i < a->n_placements; i++) {
+        a->split[i] = strcmp(name[i], "split") == 0;
+        one = one || !a->split[i];
+        if (!a->split[i] && strcmp(name[i], "one") != 0)
+            SS_FAIL(SS_USAGE, "%s: [axes] placement '%s' is not known (one, split)", s->ini->path, name[i]);
+    }
+    for (size_t i = 0; i < a->n_variants && !one; i++)
+        if (a->v[i].variant->parties != 2)
+            SS_FAIL(SS_USAGE, "%s: [axes] variant %s has one party; add placement one, or remove the variant", s->ini->path,
+                    a->v[i].variant->name);
+    return SS_OK;
+}
+
 static enum ss_err read_axes(struct axes *a, const struct ss_source *s)
 {
     const char *model, *variant, *tokens, *phase;
@@ -128,14 +151,15 @@ static enum ss_err read_axes(struct axes *a, const struct ss_source *s)
         SS_TRY(read_variant(a, s, entry[i]));
     if (!a->n_models || !a->n_variants)
         SS_FAIL(SS_USAGE, "%s: [axes] model and variant name at least one each", s->ini->path);
+    SS_TRY(read_placements(a, s));
     return ss_parse_range(a->tokens, MAX_AXIS, &a->n_tokens, tokens, "tokens");
 }
 
 /* pass: counts through the tokens of the first phase, then those of the next. */
 static void make_cell(struct ss_cell *c, const struct ss_source *s, const struct axes *a, size_t model, size_t pass,
-                      size_t variant)
+                      size_t variant, bool split)
 {
-    *c = (struct ss_cell){.tokens = a->tokens[pass % a->n_tokens], .seed = s->seed};
+    *c = (struct ss_cell){.tokens = a->tokens[pass % a->n_tokens], .seed = s->seed, .split = split};
     snprintf(c->model, sizeof c->model, "%s", a->model[model]);
     snprintf(c->variant, sizeof c->variant, "%s", a->v[variant].variant->name);
     snprintf(c->backend, sizeof c->backend, "%s", s->backend);
@@ -150,7 +174,7 @@ static enum ss_err expand(struct ss_experiment *e, const struct ss_source *s, co
     struct ss_cell c, reference;
     for (size_t m = 0; m < a->n_models; m++)
         for (size_t t = 0; t < a->n_phases * a->n_tokens; t++) {
-            make_cell(&c, s, a, m, t, 0);
+            make_cell(&c, s, a, m, t, 0, false);
             if (ss_cell_copies(&c)) /* no logits to compare */
                 continue;
             SS_TRY(ss_reference_of(&reference, &c));
@@ -161,8 +185,12 @@ static enum ss_err expand(struct ss_experiment *e, const struct ss_source *s, co
             for (size_t v = 0; v < a->n_variants; v++) {
                 if (a->v[v].only && strcmp(a->v[v].only, a->model[m]) != 0)
                     continue;
-                make_cell(&c, s, a, m, t, v);
-                SS_TRY(add_cell(e, s, &c));
+                for (size_t p = 0; p < a->n_placements; p++) {
+                    if (a->split[p] && a->v[v].variant->parties != 2) /* no second party to place */
+                        continue;
+                    make_cell(&c, s, a, m, t, v, a->split[p]);
+                    SS_TRY(add_cell(e, s, &c));
+                }
             }
     return SS_OK;
 }
