@@ -194,9 +194,6 @@ Test(store, what_is_written_is_read_back)
     memset(r.arguments_seen, 0, sizeof r.arguments_seen);
     memset(r.outside, 0, sizeof r.outside);
     write_and_compare(&r); /* replaces the first */
-    r.cell.split = true;
-    ss_cell_identify(&r.cell);
-    write_and_compare(&r);
     ss_result_free(&r);
 }
 
@@ -231,26 +228,6 @@ Test(store, files_from_before_cells_were_repeated_are_one_process)
     expect_equal(&r, &back);
     ss_result_free(&r);
     ss_result_free(&back);
-}
-
-Test(store, files_from_before_cells_had_a_placement_are_of_one_device)
-{
-    struct ss_result r, back;
-    char path[PATH_MAX];
-    for (int split = 0; split < 2; split++) {
-        fill(&r, 1, 1, 1);
-        r.cell.split = split;
-        ss_cell_identify(&r.cell);
-        cr_assert_eq(ss_store_write(dir, &r), SS_OK);
-        ss_store_path(path, sizeof path, dir, &r.cell);
-        hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
-        cr_assert(H5Adelete_by_name(file, "/cell", "split", H5P_DEFAULT) >= 0 && H5Fclose(file) >= 0);
-        cr_expect_eq(ss_store_read(&back, path), split ? SS_RESULTS : SS_OK, "a cell that was split cannot pass for another");
-        if (!split)
-            expect_equal(&r, &back);
-        ss_result_free(&r);
-        ss_result_free(&back);
-    }
 }
 
 Test(store, missing_directories_are_made)

@@ -101,38 +101,6 @@ Test(sweep, estimates_learn_from_finished_cells)
     ss_plan_free(&p);
 }
 
-/* Each device of a split cell holds a party's share of what one device holds otherwise, and all of the weights. */
-Test(sweep, a_split_cell_needs_less_of_a_device_and_has_the_same_reference)
-{
-    struct ss_plan p = {0};
-    static struct ss_experiment e;
-    cr_assert_eq(ss_experiment_read(&e, "two-gpu", "gpu", "cuda", 1), SS_OK, "%s", ss_last_error());
-    cr_assert_eq(ss_plan_add(&p, &e), SS_OK);
-    ss_experiment_free(&e);
-    size_t split = 0, references = 0;
-    for (size_t i = 0; i < p.n; i++) {
-        const struct ss_planned *c = &p.v[i], *before = i > 0 ? &p.v[i - 1] : NULL;
-        struct ss_cell ref, other;
-        char label[160];
-        references += c->cell.reference;
-        if (!c->cell.split)
-            continue;
-        split++;
-        cr_assert(before && !before->cell.split && strcmp(before->cell.variant, c->cell.variant) == 0);
-        cr_expect_eq(c->wire_bytes, before->wire_bytes);
-        cr_expect_lt(c->memory_bytes, before->memory_bytes);
-        cr_assert_eq(ss_reference_of(&ref, &c->cell), SS_OK);
-        cr_assert_eq(ss_reference_of(&other, &before->cell), SS_OK);
-        cr_expect_str_eq(ref.id, other.id);
-        cr_expect_not(ref.split);
-        ss_cell_label(label, sizeof label, &c->cell);
-        cr_expect_not_null(strstr(label, " (cuda, split)"), "%s", label);
-    }
-    cr_expect_gt(split, 0);
-    cr_expect_eq(p.n, references + 2 * split);
-    ss_plan_free(&p);
-}
-
 /* ---- parent and child */
 
 Test(sweep, an_order_arrives_as_it_was_given)
@@ -509,22 +477,6 @@ Test(sweeping, a_damaged_cell_is_measured_again)
     cr_assert_eq(sweep(""), 0, "%s", out);
     cr_assert_not_null(strstr(out, "1 new, 3 already there"), "%s", out);
     ss_plan_free(&p);
-}
-
-/* On the CPU there is no second device: the row says so, nothing fails, and the next run does not try again. */
-Test(sweeping, a_split_cell_without_two_devices_is_skipped_with_the_reason)
-{
-    char command[512];
-    snprintf(command, sizeof command, "'%s' run two-gpu --profile smoke -E 'model==tiny-lm' --results %s 2>&1", binary(), dir);
-    for (int again = 0; again < 2; again++) {
-        FILE *pipe = popen(command, "r");
-        cr_assert_not_null(pipe);
-        out[fread(out, 1, sizeof out - 1, pipe)] = '\0';
-        cr_assert_eq(pclose(pipe), 0, "%s", out);
-        cr_assert_not_null(strstr(out, "3 cells: 2 measured, 1 skipped, 0 failed, 0 missing"), "%s", out);
-        cr_assert_not_null(strstr(out, "tiny-lm v3 8 tokens (split): skipped: placement split needs 2 GPUs"), "%s", out);
-        cr_assert_not_null(strstr(out, again ? "0 new, 3 already there" : "3 new, 0 already there"), "%s", out);
-    }
 }
 
 Test(sweeping, a_plan_measures_nothing)
