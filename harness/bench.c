@@ -117,11 +117,13 @@ static enum ss_err resolve(struct ss_result *r, struct bench *b)
         SS_FAIL(SS_USAGE, "variant '%s' is unknown; `shardscale list` names those of this build", c->variant);
     if (copy && (v->value != SS_F32 || r->shape.vocab != r->shape.d_model))
         SS_FAIL(SS_USAGE, "phase copy measures variants on cleartext with model 'copy', not %s with %s", v->name, c->model);
+    if (c->split && v->parties != 2)
+        SS_FAIL(SS_USAGE, "placement split is a device for each party; variant %s has one party", v->name);
     b->job = ss_cell_job(c, &r->shape, b->config.option);
     b->config = (struct ss_session_config){.model = &b->model,
                                            .variant = v,
                                            .backend = c->backend,
-                                           .placement = "one",
+                                           .placement = ss_cell_placement(c),
                                            .max_tokens = b->job.past + b->job.tokens,
                                            .all_logits = copy,
                                            .copy_only = copy,
@@ -175,14 +177,14 @@ static enum ss_err collect(struct ss_result *r, const struct bench *b)
 /* One pass, whose counters must be those of the passes before it. */
 static enum ss_err run_pass(struct ss_result *r, struct bench *b, struct ss_pass *pass)
 {
-    bool gpu = strcmp(b->cell->backend, "cuda") == 0;
+    bool gpu = strcmp(b->cell->backend, "cuda") == 0, metered = gpu && !b->cell->split; /* the meter is device 0's */
     if (r->arguments)
         memset(r->arguments, 0, sizeof *r->arguments);
-    int64_t before = gpu ? ss_env_gpu_energy_mj() : -1;
+    int64_t before = metered ? ss_env_gpu_energy_mj() : -1;
     float *logits = b->config.copy_only ? NULL : b->logits;
     const struct ss_job *job = &b->job;
     enum ss_err err = ss_session_pass_after(b->session, job->past, b->ids + job->past, job->tokens, logits, pass);
-    int64_t after = gpu ? ss_env_gpu_energy_mj() : -1;
+    int64_t after = metered ? ss_env_gpu_energy_mj() : -1;
     pass->energy_mj = before >= 0 && after >= before ? after - before : -1;
     pass->sm_clock_mhz = gpu ? ss_env_gpu_clock() : -1;
     struct ss_counters earlier = r->counters;

@@ -16,6 +16,11 @@ bool ss_cell_copies(const struct ss_cell *c)
     return strcmp(c->phase, "copy") == 0;
 }
 
+const char *ss_cell_placement(const struct ss_cell *c)
+{
+    return c->split ? "split" : "one";
+}
+
 bool ss_cell_decodes(const struct ss_cell *c)
 {
     return strcmp(c->phase, "decode") == 0;
@@ -37,8 +42,9 @@ void ss_cell_identify(struct ss_cell *c)
     char text[sizeof *c + 256]; /* all fields, their names and two 20-digit numbers */
     int length =
         snprintf(text, sizeof text,
-                 "model=%s\nvariant=%s\nbackend=%s\nphase=%s\noptions=%s\ntokens=%zu\nseed=%" PRIu64 "\nreference=%d\n",
-                 c->model, c->variant, c->backend, c->phase, c->options, c->tokens, c->seed, c->reference);
+                 "model=%s\nvariant=%s\nbackend=%s\nphase=%s\noptions=%s\ntokens=%zu\nseed=%" PRIu64 "\nreference=%d\n%s",
+                 c->model, c->variant, c->backend, c->phase, c->options, c->tokens, c->seed, c->reference,
+                 c->split ? "placement=split\n" : ""); /* one: as before there was a choice */
     SS_REQUIRE(length > 0 && (size_t)length < sizeof text);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned digest_bytes = 0;

@@ -5,7 +5,8 @@
 #include "harness/session.h"
 
 /* Identity: everything that can change the counts or the output. id = first 16 hex digits of SHA-256 of the canonical text
-   ("model=...\nvariant=...\n..."), the same on every machine. How often and how long to measure is not part of it. */
+   ("model=...\nvariant=...\n...", "placement=split\n" at its end if it is), the same on every machine. How often and how long
+   to measure is not part of it. */
 struct ss_cell {
     char id[17];
     char model[64];
@@ -16,6 +17,7 @@ struct ss_cell {
     size_t tokens;
     uint64_t seed;
     bool reference; /* plain fp32 run whose logits are kept for the others */
+    bool split;     /* placement: a device for each party; false: one for all roles */
 };
 struct ss_effort { /* how much to measure */
     size_t warmup, reps_min, reps_max;
@@ -72,6 +74,7 @@ SS_CHECKED enum ss_err ss_result_append(struct ss_result *r, const struct ss_res
 void ss_cell_identify(struct ss_cell *c); /* fills id */
 bool ss_cell_decodes(const struct ss_cell *c);
 bool ss_cell_copies(const struct ss_cell *c);
+const char *ss_cell_placement(const struct ss_cell *c); /* "one" or "split" */
 /* What one measured pass of the cell is, for cost(). */
 struct ss_job ss_cell_job(const struct ss_cell *c, const struct ss_shape *shape, const int64_t *option);
 /* Runs the cell in this process: session, (decode) one pass of all cached positions, warm-up, repetitions until stop, distance

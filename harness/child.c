@@ -22,7 +22,7 @@ enum ss_err ss_child_order_write(FILE *out, const struct ss_cell *c, const struc
 {
     fprintf(out, "id=%s\nmodel=%s\nvariant=%s\nbackend=%s\nphase=%s\noptions=%s\n", c->id, c->model, c->variant, c->backend,
             c->phase, c->options);
-    fprintf(out, "tokens=%zu\nseed=%" PRIu64 "\nreference=%d\n", c->tokens, c->seed, c->reference);
+    fprintf(out, "tokens=%zu\nseed=%" PRIu64 "\nreference=%d\nsplit=%d\n", c->tokens, c->seed, c->reference, c->split);
     fprintf(out, "warmup=%zu\nreps_min=%zu\nreps_max=%zu\ntarget=%.17g\nmax_seconds=%.17g\n", e->warmup, e->reps_min,
             e->reps_max, e->target, e->max_seconds);
     fprintf(out, "threads=%d\nweight_budget_bytes=%zu\nprocess=%zu\n", e->threads, e->weight_budget_bytes, e->process);
@@ -69,7 +69,7 @@ enum ss_err ss_child_order_read(FILE *in, struct ss_cell *c, struct ss_effort *e
     *c = (struct ss_cell){0};
     *e = (struct ss_effort){0};
     char id[sizeof c->id] = "";
-    uint64_t tokens = 0, reference = 0, warmup = 0, reps_min = 0, reps_max = 0, threads = 0, budget = 0, process = 0;
+    uint64_t tokens = 0, reference = 0, split = 0, warmup = 0, reps_min = 0, reps_max = 0, threads = 0, budget = 0, process = 0;
     const struct slot slots[] = {
         {.key = "id", .text = id, .size = sizeof id},
         {.key = "model", .text = c->model, .size = sizeof c->model},
@@ -80,6 +80,7 @@ enum ss_err ss_child_order_read(FILE *in, struct ss_cell *c, struct ss_effort *e
         {.key = "tokens", .number = &tokens},
         {.key = "seed", .number = &c->seed},
         {.key = "reference", .number = &reference},
+        {.key = "split", .number = &split},
         {.key = "warmup", .number = &warmup},
         {.key = "reps_min", .number = &reps_min},
         {.key = "reps_max", .number = &reps_max},
@@ -99,6 +100,7 @@ enum ss_err ss_child_order_read(FILE *in, struct ss_cell *c, struct ss_effort *e
             SS_FAIL(SS_USAGE, "order of the child process: %s is missing", slots[i].key);
     c->tokens = tokens;
     c->reference = reference != 0;
+    c->split = split != 0;
     e->warmup = warmup;
     e->reps_min = reps_min;
     e->reps_max = reps_max;

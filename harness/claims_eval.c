@@ -61,9 +61,10 @@ static void standard_options(char *out, size_t size, const char *variant)
         ss_options_print(v, values, out, size);
 }
 
+/* The document has one device. */
 static bool usable(const struct ss_result *r)
 {
-    return r->status == SS_MEASURED && !r->cell.reference;
+    return r->status == SS_MEASURED && !r->cell.reference && !r->cell.split;
 }
 
 /* The cell of the same run as `base`, moved to another model or variant by the tags; of another variant, the one with its

@@ -10,10 +10,10 @@ enum { CLOCK, POWER };
 
 static const struct {
     const char *name, *header;
-    const char *config, *env; /* key of the note in the one or the other */
+    const char *config, *env; /* key of the note in the one or the other; neither: the cell's placement */
 } notes[] = {
     {"residency", "weights", "residency", NULL},
-    {"placement", "placement", "placement", NULL},
+    {"placement", "placement", NULL, NULL},
     {"threads", "CPU threads", "threads", NULL},
     {"cpu", "CPU", NULL, "cpu"},
     {"cpu_cores", "cores allowed", NULL, "cpu_cores_allowed"},
@@ -81,8 +81,10 @@ void ss_machine_value(struct ss_value *v, const struct ss_column *c, const struc
     else if (c->index == N_NOTES + POWER)
         power_of(v, r);
     else {
-        const char *key = notes[c->index].config;
-        const char *text = key ? ss_pairs_get(&r->config, key) : ss_pairs_get(&r->env, notes[c->index].env);
+        const char *config = notes[c->index].config, *env = notes[c->index].env;
+        const char *text = config ? ss_pairs_get(&r->config, config)
+                           : env  ? ss_pairs_get(&r->env, env)
+                                  : ss_cell_placement(&r->cell);
         v->present = text && *text;
         snprintf(v->text, sizeof v->text, "%s", v->present ? text : "");
     }

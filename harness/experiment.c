@@ -1,4 +1,4 @@
-/* experiment.c — reading experiments/NAME.ini and expanding its axes into cells. */
+/* experiment.c — reading experiments/NAME.ini: its sections, its effort, its tables and figures. */
 #include "harness/experiment.h"
 
 #include <dirent.h>
@@ -7,16 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/sweep.h"
+#include "harness/experiment_source.h"
 
-enum { MAX_AXIS = 64, MAX_WORDS = 8, MAX_KNOWN = 512, MAX_SECTION_KEYS = 12 };
+enum { MAX_KNOWN = 512 };
 
 static const char *const profiles[] = {"smoke", "cpu", "gpu"};
 enum { N_PROFILES = sizeof profiles / sizeof profiles[0] };
 
 /* The keys of each kind of section. */
-static const char *const experiment_keys[] = {"title", "section", "question", NULL};
-static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", NULL};
+static const char *const experiment_keys[] = {"title", "section", "question", "like", NULL};
+static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", "placement", NULL};
 static const char *const effort_keys[] = {"warmup",      "reps_min",    "reps_max", "target",
                                           "max_seconds", "resident_gb", "repeats",  NULL};
 static const char *const table_keys[] = {"title", "columns", "note", "fit", "exponent", "predict", "kind", NULL};
@@ -26,12 +26,6 @@ struct known { /* "section.key" of everything that may stand in this file */
     size_t n;
     char text[MAX_KNOWN][96];
     const char *v[MAX_KNOWN + 1];
-};
-struct reader { /* one file being read for one profile */
-    const struct ss_ini *ini;
-    char profile[32]; /* section name, "profile.cpu" */
-    const char *backend;
-    uint64_t seed;
 };
 
 static void add_known(struct known *k, const char *section, const char *const *keys)
@@ -80,24 +74,6 @@ static enum ss_err check_keys(const struct ss_ini *ini)
     return err;
 }
 
-static const char *optional_value(const struct reader *r, const char *section, const char *key, const char *otherwise)
-{
-    const char *value = ss_ini_get(r->ini, r->profile, key);
-    value = value ? value : ss_ini_get(r->ini, section, key);
-    return value ? value : otherwise;
-}
-
-/* The value that holds for this profile. */
-static enum ss_err value_of(const struct reader *r, const char *section, const char *key, const char **value)
-{
-    *value = ss_ini_get(r->ini, r->profile, key);
-    if (!*value)
-        *value = ss_ini_get(r->ini, section, key);
-    if (!*value || !**value)
-        SS_FAIL(SS_USAGE, "%s: [%s] %s is missing", r->ini->path, section, key);
-    return SS_OK;
-}
-
 /* Text into a field of fixed size; absent: empty unless required. */
 static enum ss_err copy_text(char *out, size_t size, const struct ss_ini *ini, const char *section, const char *key,
                              bool required)
@@ -111,11 +87,11 @@ static enum ss_err copy_text(char *out, size_t size, const struct ss_ini *ini, c
     return SS_OK;
 }
 
-static enum ss_err read_effort(struct ss_effort *e, const struct reader *r)
+static enum ss_err read_effort(struct ss_effort *e, const struct ss_source *s)
 {
     const char *text[6];
     for (size_t i = 0; i < 6; i++)
-        SS_TRY(value_of(r, "effort", effort_keys[i], &text[i]));
+        SS_TRY(ss_source_value(&text[i], s, "effort", effort_keys[i]));
     uint64_t warmup, reps_min, reps_max, repeats;
     double resident_gb;
     *e = (struct ss_effort){.threads = 0};
@@ -126,225 +102,13 @@ static enum ss_err read_effort(struct ss_effort *e, const struct reader *r)
     SS_TRY(ss_parse_real(&e->max_seconds, text[4], 0, 86400, "max_seconds"));
     SS_TRY(ss_parse_real(&resident_gb, text[5], 0, 1e6, "resident_gb"));
     e->weight_budget_bytes = (size_t)(resident_gb * 1e9);
-    SS_TRY(ss_parse_u64(&repeats, optional_value(r, "effort", "repeats", "1"), 1, 1000, "repeats"));
+    SS_TRY(ss_parse_u64(&repeats, ss_source_optional(s, "effort", "repeats", "1"), 1, 1000, "repeats"));
     if (reps_max < reps_min)
-        SS_FAIL(SS_USAGE, "%s: [effort] reps_max %s is below reps_min %s", r->ini->path, text[2], text[1]);
+        SS_FAIL(SS_USAGE, "%s: [effort] reps_max %s is below reps_min %s", s->ini->path, text[2], text[1]);
     e->warmup = warmup;
     e->repeats = repeats;
     e->reps_min = reps_min;
     e->reps_max = reps_max;
-    return SS_OK;
-}
-
-/* All options of a variant as [options] of this file has them. */
-static enum ss_err options_of(const struct ss_ini *ini, const struct ss_variant *v, char *out, size_t size)
-{
-    char text[512] = "";
-    size_t used = 0, head = strlen(v->name);
-    for (size_t i = 0; i < ini->n; i++) {
-        const struct ss_ini_entry *e = &ini->v[i];
-        if (strcmp(e->section, "options") != 0 || strncmp(e->key, v->name, head) != 0 || e->key[head] != '.')
-            continue;
-        int n = snprintf(text + used, sizeof text - used, "%s%s=%s", used ? "," : "", e->key + head + 1, e->value);
-        if (n < 0 || (size_t)n >= sizeof text - used)
-            SS_FAIL(SS_USAGE, "%s:%d: the options of %s are too long", ini->path, e->line, v->name);
-        used += (size_t)n;
-    }
-    int64_t values[SS_MAX_OPTIONS] = {0};
-    SS_TRY(ss_options_parse(v, text, values));
-    ss_options_print(v, values, out, size);
-    return SS_OK;
-}
-
-static enum ss_err find_variant(const struct ss_ini *ini, const char *name, const struct ss_variant **v)
-{
-    *v = ss_variant_find(name);
-    if (*v)
-        return SS_OK;
-    const char *names[64];
-    size_t n = 0;
-    for (; ss_variants[n] && n < 64; n++)
-        names[n] = ss_variants[n]->name;
-    const char *near = ss_nearest(name, names, n);
-    SS_FAIL(SS_USAGE, "%s: unknown variant '%s'%s%s%s (shardscale list)", ini->path, name, near ? "; did you mean '" : "",
-            near ? near : "", near ? "'?" : "");
-}
-
-/* Every VARIANT.KEY of [options] names a variant of this build; its keys and values are checked by ss_options_parse. */
-static enum ss_err check_options(const struct ss_ini *ini)
-{
-    for (size_t i = 0; i < ini->n; i++) {
-        const struct ss_ini_entry *e = &ini->v[i];
-        if (strcmp(e->section, "options") != 0)
-            continue;
-        const char *dot = strrchr(e->key, '.');
-        if (!dot)
-            SS_FAIL(SS_USAGE, "%s:%d: [options] wants VARIANT.KEY, not '%s'", ini->path, e->line, e->key);
-        char name[64], resolved[256];
-        const struct ss_variant *v;
-        snprintf(name, sizeof name, "%.*s", (int)(dot - e->key), e->key);
-        SS_TRY(find_variant(ini, name, &v));
-        SS_TRY(options_of(ini, v, resolved, sizeof resolved));
-    }
-    return SS_OK;
-}
-
-static enum ss_err add_cell(struct ss_experiment *e, const struct reader *r, const struct ss_cell *c)
-{
-    for (size_t i = 0; i < e->n_cells; i++)
-        if (strcmp(e->cells[i].id, c->id) == 0)
-            SS_FAIL(SS_USAGE, "%s: [axes] name %s, %s (%s), %zu tokens twice", r->ini->path, c->model, c->variant, c->options,
-                    c->tokens);
-    struct ss_cell *grown = realloc(e->cells, (e->n_cells + 1) * sizeof *grown);
-    SS_REQUIRE(grown);
-    e->cells = grown;
-    e->cells[e->n_cells++] = *c;
-    return SS_OK;
-}
-
-struct axes {
-    char model_text[1024], variant_text[1024], phase_text[64], *phase[2];
-    size_t n_models, n_variants, n_tokens, n_phases;
-    char *model[MAX_AXIS];
-    struct {
-        const struct ss_variant *variant;
-        char options[256];
-        const char *only; /* model; NULL: all */
-    } v[MAX_AXIS];
-    uint64_t tokens[MAX_AXIS];
-};
-
-/* Adds the variant with every combination of the alternatives of word[at] and those after it. options: so far, for
-   ss_options_parse. */
-static enum ss_err add_variants(struct axes *a, const struct reader *r, const struct ss_variant *v, const char *only,
-                                char *const *word, size_t n, const char *options)
-{
-    char text[512], values[sizeof a->variant_text], *value[MAX_AXIS];
-    if (n == 0) {
-        if (a->n_variants == MAX_AXIS)
-            SS_FAIL(SS_USAGE, "%s: [axes] variant: more than %d combinations", r->ini->path, MAX_AXIS);
-        int64_t option[SS_MAX_OPTIONS] = {0};
-        SS_TRY(ss_options_parse(v, options, option));
-        ss_options_print(v, option, a->v[a->n_variants].options, sizeof a->v[0].options);
-        a->v[a->n_variants].variant = v;
-        a->v[a->n_variants++].only = only;
-        return SS_OK;
-    }
-    const char *equals = strchr(*word, '=');
-    if (!equals || !equals[1])
-        SS_FAIL(SS_USAGE, "%s: [axes] variant %s: '%s' is not KEY=VALUE or @MODEL", r->ini->path, v->name, *word);
-    snprintf(values, sizeof values, "%s", equals + 1);
-    const size_t n_values = ss_split(values, '|', value, MAX_AXIS);
-    for (size_t i = 0; i < n_values; i++) {
-        snprintf(text, sizeof text, "%s,%.*s=%s", options, (int)(equals - *word), *word, value[i]);
-        SS_TRY(add_variants(a, r, v, only, word + 1, n - 1, text));
-    }
-    return SS_OK;
-}
-
-/* One entry of the list: a name and its words. */
-static enum ss_err read_variant(struct axes *a, const struct reader *r, char *entry)
-{
-    char *word[MAX_WORDS], options[256];
-    const char *only = NULL;
-    size_t n = 0, kept = 1;
-    for (char *rest = entry, *w; (w = strsep(&rest, " \t"));) {
-        if (!*w)
-            continue;
-        if (n == MAX_WORDS)
-            SS_FAIL(SS_USAGE, "%s: [axes] variant %s: more than %d words", r->ini->path, word[0], MAX_WORDS);
-        word[n++] = w;
-    }
-    if (n == 0)
-        SS_FAIL(SS_USAGE, "%s: [axes] variant: an entry is empty", r->ini->path);
-    for (size_t i = 1; i < n; i++)
-        if (*word[i] == '@')
-            only = word[i] + 1;
-        else
-            word[kept++] = word[i];
-    bool known = !only;
-    for (size_t i = 0; i < a->n_models && !known; i++)
-        known = strcmp(a->model[i], only) == 0;
-    if (!known)
-        SS_FAIL(SS_USAGE, "%s: [axes] variant %s: model '%s' is not among the models of this profile", r->ini->path, word[0],
-                only);
-    const struct ss_variant *v;
-    SS_TRY(find_variant(r->ini, word[0], &v));
-    SS_TRY(options_of(r->ini, v, options, sizeof options));
-    return add_variants(a, r, v, only, word + 1, kept - 1, options);
-}
-
-static enum ss_err read_phases(struct axes *a, const struct reader *r, const char *phase)
-{
-    snprintf(a->phase_text, sizeof a->phase_text, "%s", phase);
-    a->n_phases = ss_split(a->phase_text, ',', a->phase, 2);
-    for (size_t i = 0; i < a->n_phases; i++)
-        if (strcmp(a->phase[i], "prefill") != 0 && strcmp(a->phase[i], "decode") != 0 && strcmp(a->phase[i], "copy") != 0)
-            SS_FAIL(SS_USAGE, "%s: [axes] phase '%s' is not known (prefill, decode, copy)", r->ini->path, a->phase[i]);
-    return SS_OK;
-}
-
-static enum ss_err read_axes(struct axes *a, const struct reader *r)
-{
-    const char *model, *variant, *tokens, *phase;
-    SS_TRY(value_of(r, "axes", "model", &model));
-    SS_TRY(value_of(r, "axes", "variant", &variant));
-    SS_TRY(value_of(r, "axes", "tokens", &tokens));
-    SS_TRY(value_of(r, "axes", "phase", &phase));
-    SS_TRY(read_phases(a, r, phase));
-    if (strlen(model) >= sizeof a->model_text || strlen(variant) >= sizeof a->variant_text)
-        SS_FAIL(SS_USAGE, "%s: [axes] list too long", r->ini->path);
-    snprintf(a->model_text, sizeof a->model_text, "%s", model);
-    snprintf(a->variant_text, sizeof a->variant_text, "%s", variant);
-    a->n_models = ss_split(a->model_text, ',', a->model, MAX_AXIS);
-    for (size_t i = 0; i < a->n_models; i++) {
-        struct ss_model m;
-        SS_TRY(ss_model_find(&m, a->model[i]));
-        if (strlen(a->model[i]) >= sizeof((struct ss_cell *)0)->model)
-            SS_FAIL(SS_USAGE, "%s: model '%s': the name is too long", r->ini->path, a->model[i]);
-    }
-    char *entry[MAX_AXIS];
-    const size_t n_entries = ss_split(a->variant_text, ',', entry, MAX_AXIS);
-    for (size_t i = 0; i < n_entries; i++)
-        SS_TRY(read_variant(a, r, entry[i]));
-    if (!a->n_models || !a->n_variants)
-        SS_FAIL(SS_USAGE, "%s: [axes] model and variant name at least one each", r->ini->path);
-    return ss_parse_range(a->tokens, MAX_AXIS, &a->n_tokens, tokens, "tokens");
-}
-
-/* pass: counts through the tokens of the first phase, then those of the next. */
-static void make_cell(struct ss_cell *c, const struct reader *r, const struct axes *a, size_t model, size_t pass,
-                      size_t variant)
-{
-    *c = (struct ss_cell){.tokens = a->tokens[pass % a->n_tokens], .seed = r->seed};
-    snprintf(c->model, sizeof c->model, "%s", a->model[model]);
-    snprintf(c->variant, sizeof c->variant, "%s", a->v[variant].variant->name);
-    snprintf(c->backend, sizeof c->backend, "%s", r->backend);
-    snprintf(c->phase, sizeof c->phase, "%s", a->phase[pass / a->n_tokens]);
-    snprintf(c->options, sizeof c->options, "%s", a->v[variant].options);
-    ss_cell_identify(c);
-}
-
-/* The reference of each (model, phase, tokens) first: their logits are what all others are compared with. */
-static enum ss_err expand(struct ss_experiment *e, const struct reader *r, const struct axes *a)
-{
-    struct ss_cell c, reference;
-    for (size_t m = 0; m < a->n_models; m++)
-        for (size_t t = 0; t < a->n_phases * a->n_tokens; t++) {
-            make_cell(&c, r, a, m, t, 0);
-            if (ss_cell_copies(&c)) /* no logits to compare */
-                continue;
-            SS_TRY(ss_reference_of(&reference, &c));
-            SS_TRY(add_cell(e, r, &reference));
-        }
-    for (size_t m = 0; m < a->n_models; m++)
-        for (size_t t = 0; t < a->n_phases * a->n_tokens; t++)
-            for (size_t v = 0; v < a->n_variants; v++) {
-                if (a->v[v].only && strcmp(a->v[v].only, a->model[m]) != 0)
-                    continue;
-                make_cell(&c, r, a, m, t, v);
-                SS_TRY(add_cell(e, r, &c));
-            }
     return SS_OK;
 }
 
@@ -400,6 +164,26 @@ static enum ss_err read_views(struct ss_experiment *e, const struct ss_ini *ini)
     return SS_OK;
 }
 
+/* where: what named it. */
+static enum ss_err no_such_experiment(const char *where, const char *name)
+{
+    char **names = NULL;
+    size_t count = 0;
+    SS_TRY(ss_experiment_list(&names, &count));
+    const char *near = ss_nearest(name, (const char *const *)names, count);
+    enum ss_err err = ss_fail(SS_USAGE, __FILE__, __LINE__, "%s: no such experiment%s%s%s (shardscale list)", where,
+                              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    return err;
+}
+
+static void path_of(char *out, size_t size, const char *stem)
+{
+    snprintf(out, size, "%s/experiments/%s.ini", ss_home(), stem);
+}
+
 /* name: path of an .ini file, or a stem in experiments/. */
 static enum ss_err locate(char *path, size_t size, char *stem, size_t stem_size, const char *name)
 {
@@ -410,37 +194,40 @@ static enum ss_err locate(char *path, size_t size, char *stem, size_t stem_size,
     if (ini || slash)
         snprintf(path, size, "%s", name);
     else
-        snprintf(path, size, "%s/experiments/%s.ini", ss_home(), name);
-    if (access(path, R_OK) == 0)
-        return SS_OK;
-    char **names = NULL;
-    size_t count = 0;
-    SS_TRY(ss_experiment_list(&names, &count));
-    const char *near = ss_nearest(stem, (const char *const *)names, count);
-    enum ss_err err = ss_fail(SS_USAGE, __FILE__, __LINE__, "%s: no such experiment%s%s%s (shardscale list)", path,
-                              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
-    return err;
+        path_of(path, size, name);
+    return access(path, R_OK) == 0 ? SS_OK : no_such_experiment(path, stem);
 }
 
-static enum ss_err read_all(struct ss_experiment *e, const struct reader *r)
+/* The file of the experiment that this one is like; base stays without entries if it is like none. */
+static enum ss_err read_base(struct ss_ini *base, const struct ss_ini *ini)
 {
-    const struct ss_ini *ini = r->ini;
+    char path[1024], where[sizeof ini->path + 128];
+    const char *name = ss_ini_get(ini, "experiment", "like");
+    if (!name)
+        return SS_OK;
+    path_of(path, sizeof path, name);
+    snprintf(where, sizeof where, "%s: [experiment] like = %.64s", ini->path, name);
+    if (access(path, R_OK) != 0)
+        return no_such_experiment(where, name);
+    SS_TRY(ss_ini_read(base, path));
+    SS_TRY(check_keys(base));
+    const char *next = ss_ini_get(base, "experiment", "like");
+    if (next)
+        SS_FAIL(SS_USAGE, "%s: that one is itself like %s; name an experiment that is like no other", where, next);
+    return SS_OK;
+}
+
+static enum ss_err read_all(struct ss_experiment *e, struct ss_ini *base, const struct ss_source *s)
+{
+    const struct ss_ini *ini = s->ini;
     SS_TRY(check_keys(ini));
+    SS_TRY(read_base(base, ini));
     SS_TRY(copy_text(e->title, sizeof e->title, ini, "experiment", "title", true));
     SS_TRY(copy_text(e->section, sizeof e->section, ini, "experiment", "section", true));
     SS_TRY(copy_text(e->question, sizeof e->question, ini, "experiment", "question", true));
-    SS_TRY(check_options(ini));
-    SS_TRY(read_effort(&e->effort, r));
-    struct axes *a = calloc(1, sizeof *a);
-    SS_REQUIRE(a);
-    enum ss_err err = read_axes(a, r);
-    if (err == SS_OK)
-        err = expand(e, r, a);
-    free(a);
-    SS_TRY(err);
+    SS_TRY(ss_source_check_options(s));
+    SS_TRY(read_effort(&e->effort, s));
+    SS_TRY(ss_experiment_cells(e, s));
     return read_views(e, ini);
 }
 
@@ -456,14 +243,15 @@ enum ss_err ss_experiment_read(struct ss_experiment *e, const char *name, const 
     if (strcmp(backend, "cpu") != 0 && strcmp(backend, "cuda") != 0)
         SS_FAIL(SS_USAGE, "unknown backend '%s' (cpu or cuda)", backend);
     char path[1024];
-    struct ss_ini ini = {0};
-    struct reader r = {.ini = &ini, .backend = backend, .seed = seed};
-    snprintf(r.profile, sizeof r.profile, "profile.%s", profile);
+    struct ss_ini ini = {0}, base = {0};
+    struct ss_source s = {.ini = &ini, .base = &base, .backend = backend, .seed = seed};
+    snprintf(s.profile, sizeof s.profile, "profile.%s", profile);
     SS_TRY(locate(path, sizeof path, e->name, sizeof e->name, name));
     enum ss_err err = ss_ini_read(&ini, path);
     if (err == SS_OK)
-        err = read_all(e, &r);
+        err = read_all(e, &base, &s);
     ss_ini_free(&ini);
+    ss_ini_free(&base);
     if (err != SS_OK)
         ss_experiment_free(e);
     return err;

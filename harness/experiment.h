@@ -1,11 +1,15 @@
 /* experiment.h — experiments/NAME.ini: a question, the cells that answer it, the tables and figures that show the answer.
 
    [experiment] title, section (the seed document's), question
-   [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells
-                phase: prefill, a pass of `tokens` tokens; decode, a pass of one token on top of `tokens` cached ones
+                like = NAME (optional): what this file does not set of [axes], [options], [effort] and [profile.*] is that of
+                experiments/NAME.ini. NAME may not be like a third one. Its tables and figures are not taken.
+   [axes]       model, variant, tokens (ranges), phase, placement comma-separated lists; the product is the set of cells
+                phase: prefill, a pass of `tokens` tokens; decode, a pass of one token on top of `tokens` cached ones;
+                copy, share and reveal of rows alone
                 A variant may carry words: KEY=value, KEY=a|b|c (a cell for each, and the product of several such
                 words), @MODEL (that model only): "v3-ot entries=256|1024 columns=1|2 @tiny-lm"
-                phase: prefill, or copy (share and reveal of rows alone)
+                placement: one (all roles on one device) where it is not given, or split (a GPU for each party); a variant
+                of one party has its cells for one only
    [options]    VARIANT.KEY = value                               a variant's options, else the variant's standard
    [effort]     warmup, reps_min, reps_max, target, max_seconds, resident_gb (weights that may stay in memory; what is more is
                 made again layer by layer, in time that is booked apart); repeats: fresh processes a cell is measured in, 1
@@ -18,6 +22,9 @@
                 kind                                              decision: instead a row per model and column: the variants
                                                                   with the least of it (choice.h)
    [figure.ID]  title, kind (plots/KIND.gp), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note
+   With `like`, the first of these that sets a key: [profile.NAME] of this file, [axes] or [effort] of this file, [profile.NAME]
+   of the other, [axes] or [effort] of the other. So [axes] tokens = 8 here holds in every profile, also where the other
+   file's [profile.gpu] has tokens = 56.
    Unknown sections and keys are errors; nothing has a default hidden in C. */
 #ifndef SS_EXPERIMENT_H
 #define SS_EXPERIMENT_H

@@ -11,10 +11,10 @@
 
 enum { MAX_NODES = 128, MAX_DEPTH = 32 };
 enum kind { AND, OR, NOT, TERM };
-enum field { MODEL, VARIANT, BACKEND, PHASE, TOKENS, SEED, N_FIELDS };
+enum field { MODEL, VARIANT, BACKEND, PHASE, PLACEMENT, TOKENS, SEED, N_FIELDS };
 enum op { EQ, NE, LE, GE, LT, GT, LIKE, N_OPS };
 
-static const char *const field_names[N_FIELDS] = {"model", "variant", "backend", "phase", "tokens", "seed"};
+static const char *const field_names[N_FIELDS] = {"model", "variant", "backend", "phase", "placement", "tokens", "seed"};
 /* Longer spellings first: "<=" before "<". */
 static const char *const op_names[N_OPS] = {"==", "!=", "<=", ">=", "<", ">", "=~"};
 
@@ -189,8 +189,8 @@ static enum ss_err parse_term(struct parser *p, int *index)
             t.field = (enum field)i;
     if (t.field == N_FIELDS) {
         const char *near = ss_nearest(name, field_names, N_FIELDS);
-        SS_FAIL(SS_USAGE, "filter '%s': unknown field '%s'%s%s%s (model variant backend phase tokens seed)", p->text, name,
-                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        SS_FAIL(SS_USAGE, "filter '%s': unknown field '%s'%s%s%s (model variant backend phase placement tokens seed)", p->text,
+                name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     skip_space(p);
     const char *where = p->at;
@@ -334,6 +334,8 @@ static bool match_term(const struct ss_filter *f, const struct node *t, const st
         return match_text(c->backend, t->op, t->value);
     case PHASE:
         return match_text(c->phase, t->op, t->value);
+    case PLACEMENT:
+        return match_text(ss_cell_placement(c), t->op, t->value);
     case TOKENS:
         return compare((double)c->tokens, t->op, t->number);
     case SEED:

@@ -1,7 +1,7 @@
 /* filter.h — the expression of -E: which cells.
 
    expr  = and { "||" and }          and = unary { "&&" unary }          unary = "!" unary | "(" expr ")" | term
-   term  = field op value            field = model | variant | backend | phase (text) | tokens | seed (numbers)
+   term  = field op value            field = model | variant | backend | phase | placement (text) | tokens | seed (numbers)
    op    = == != =~ (glob)           and < <= > >= for model, tokens and seed
    value = a word, or text in '' or "".
    A model is named in full (doc-7b) or by its size (7b: every model whose name ends in -7b). Ordered, models compare by their

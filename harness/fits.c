@@ -15,6 +15,7 @@ static bool same_series(const struct ss_result *a, const struct ss_result *b, co
     bool by_tokens = strcmp(x->name, "tokens") == 0;
     return strcmp(a->cell.variant, b->cell.variant) == 0 && strcmp(a->cell.options, b->cell.options) == 0 &&
            strcmp(a->cell.backend, b->cell.backend) == 0 && strcmp(a->cell.phase, b->cell.phase) == 0 &&
+           a->cell.split == b->cell.split &&
            (by_tokens ? strcmp(a->cell.model, b->cell.model) == 0 : a->cell.tokens == b->cell.tokens);
 }
 

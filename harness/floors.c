@@ -14,7 +14,7 @@ const enum ss_op ss_floor_ops[SS_N_FLOOR_OPS] = {SS_OP_qkv,      SS_OP_attn_out,
                                                  SS_OP_ffn_norm, SS_OP_swiglu,    SS_OP_final_norm};
 
 /* ---- formulas. T tokens, d = d_model, q = (n_heads + 2 n_kv) d_head, a = n_heads d_head, L layers, s = 2 for bf16 products
-   and 4 for fp32, P parties. A cell is a prefill from an empty cache that keeps the logits of the last row. */
+   and 4 for fp32, P parties. A cell is a prefill on one device from an empty cache that keeps the logits of the last row. */
 
 struct product { /* out (m, n) = in (m, k) w^T, `times` times a pass */
     size_t m, n, k, times;
@@ -136,7 +136,7 @@ bool ss_work_of(struct ss_work *w, const struct ss_result *r, enum ss_op op)
     const struct ss_variant *v = ss_variant_find(r->cell.variant);
     struct product p;
     *w = (struct ss_work){0};
-    if (!v || r->shape.n_layers == 0 || strcmp(r->cell.phase, "prefill") != 0)
+    if (!v || r->cell.split || r->shape.n_layers == 0 || strcmp(r->cell.phase, "prefill") != 0)
         return false;
     if (product_of(&p, r, op)) {
         product_work(w, &p, r, v);

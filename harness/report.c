@@ -20,7 +20,7 @@
 static bool same_axes(const struct ss_cell *a, const struct ss_cell *b)
 {
     return strcmp(a->model, b->model) == 0 && strcmp(a->variant, b->variant) == 0 && strcmp(a->backend, b->backend) == 0 &&
-           strcmp(a->phase, b->phase) == 0 && a->tokens == b->tokens && a->reference == b->reference;
+           strcmp(a->phase, b->phase) == 0 && a->tokens == b->tokens && a->reference == b->reference && a->split == b->split;
 }
 
 /* Stored cells that answer c of e: the very cell, else those that differ in options or seed only (run --set, --seed). The

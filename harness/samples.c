@@ -104,7 +104,7 @@ enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *
 bool ss_same_question(const struct ss_cell *a, const struct ss_cell *b)
 {
     return strcmp(a->model, b->model) == 0 && strcmp(a->backend, b->backend) == 0 && strcmp(a->phase, b->phase) == 0 &&
-           a->tokens == b->tokens && a->reference == b->reference;
+           a->tokens == b->tokens && a->reference == b->reference && a->split == b->split;
 }
 
 enum ss_err ss_rank(char *out, size_t size, const struct ss_result *const *row, size_t n, size_t i, size_t offset)

@@ -53,9 +53,9 @@ SS_CHECKED enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_re
 SS_CHECKED enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *a, double plus_a,
                                              const struct ss_result *b, double plus_b, size_t offset);
 
-/* Of equal model, tokens, backend and phase: what variants are ranked in. */
+/* Of equal model, tokens, backend, placement and phase: what variants are ranked in. */
 bool ss_same_question(const struct ss_cell *a, const struct ss_cell *b);
-/* Rank of row[i] among the rows of the same question (model, tokens, backend, phase), 1 the fastest: 1 + those that are faster,
+/* Rank of row[i] among the rows of the same question (ss_same_question), 1 the fastest: 1 + those that are faster,
    as far as noise lets one say so. "2"; "1-3 (tie)": it is neither faster nor slower than others; "1-3 (n too small)". Empty
    without a measurement. */
 SS_CHECKED enum ss_err ss_rank(char *out, size_t size, const struct ss_result *const *row, size_t n, size_t i, size_t offset);

@@ -188,6 +188,10 @@ static enum ss_err check_config(const struct ss_session_config *g)
     SS_REQUIRE(!g->peers || g->variant->parties == 2);
     if (g->peers && is_split(g))
         SS_FAIL(SS_USAGE, "a process of one role has one device: --placement is 'one'");
+    if (is_split(g) && strcmp(b->name, "cpu") == 0)
+        SS_FAIL(SS_SKIP, "placement split needs 2 GPUs, backend cpu has none");
+    if (is_split(g) && b->devices() < 2)
+        SS_FAIL(SS_SKIP, "placement split needs 2 GPUs (there is %d)", b->devices());
     if (g->peers && g->peers->role != SS_P0)
         return SS_OK;
     SS_REQUIRE(!g->copy_only ||

@@ -31,6 +31,7 @@ static void put_identity(struct ss_out *o, hid_t group, const struct ss_result *
     ss_put_i64(o, group, "tokens", (int64_t)c->tokens);
     ss_put_attr(o, group, "seed", H5T_STD_U64LE, &c->seed);
     ss_put_i64(o, group, "reference", c->reference);
+    ss_put_i64(o, group, "split", c->split);
     ss_put_text(o, group, "status", ss_status_names[r->status]);
     ss_put_text(o, group, "reason", r->reason);
     ss_put_i64(o, group, "has_first", r->has_first);

@@ -172,6 +172,8 @@ static void get_identity(struct in *in, hid_t group, struct ss_result *r)
     c->tokens = (size_t)get_i64(in, group, "tokens", 0, INT64_MAX);
     get_attr(in, group, "seed", H5T_INTEGER, H5T_NATIVE_UINT64, &c->seed);
     c->reference = get_i64(in, group, "reference", 0, 1) != 0;
+    if (!in->bad && H5Aexists(group, "split") > 0) /* absent in files from before there was a choice: one device */
+        c->split = get_i64(in, group, "split", 0, 1) != 0;
     r->has_first = get_i64(in, group, "has_first", 0, 1) != 0;
     r->params = (size_t)get_i64(in, group, "params", 0, INT64_MAX);
     for (int i = 0; i < SS_STORE_SHAPE; i++) {

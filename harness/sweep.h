@@ -25,7 +25,7 @@ struct ss_planned {
     size_t processes;          /* fresh processes whose repetitions are stored and stay; effort.repeats are wanted */
     char reason[512];          /* of a failed or skipped cell */
     int64_t wire_bytes;        /* of one pass, by the variant's cost() */
-    size_t memory_bytes;       /* estimate with streamed weights: the least it needs */
+    size_t memory_bytes;       /* estimate with streamed weights: the least that a device needs */
     size_t memory_bytes_whole; /* estimate with resident weights */
 };
 struct ss_plan {

@@ -16,6 +16,7 @@ enum ss_err ss_reference_of(struct ss_cell *ref, const struct ss_cell *c)
     SS_TRY(ss_options_parse(plain, "compute=fp32", values));
     *ref = *c;
     ref->reference = true;
+    ref->split = false; /* one party */
     snprintf(ref->variant, sizeof ref->variant, "%s", plain->name);
     ss_options_print(plain, values, ref->options, sizeof ref->options);
     ss_cell_identify(ref);
@@ -43,20 +44,22 @@ static void unusual_options(char *out, size_t size, const struct ss_cell *c)
 
 void ss_cell_label(char *out, size_t size, const struct ss_cell *c)
 {
+    static const char *const where[2][2] = {{"", " (split)"}, {" (cuda)", " (cuda, split)"}};
     char options[128] = "";
     if (!c->reference)
         unusual_options(options, sizeof options, c);
     snprintf(out, size, "%s %s%s %s%zu tokens%s", c->model, c->reference ? "reference" : c->variant, options,
-             ss_cell_decodes(c) ? "1 token after " : "", c->tokens, strcmp(c->backend, "cpu") == 0 ? "" : " (cuda)");
+             ss_cell_decodes(c) ? "1 token after " : "", c->tokens, where[strcmp(c->backend, "cpu") != 0][c->split]);
 }
 
-/* Estimates: KV cache and activations of every party, eight buffers of the widest rows; weights by ss_weights_footprint. */
+/* Estimates for one device: KV cache and activations of every party on it, eight buffers of the widest rows; weights by
+   ss_weights_footprint. */
 static void estimate(struct ss_planned *p, const struct ss_variant *v)
 {
     const struct ss_shape *s = &p->shape;
     const struct ss_backend *backend = ss_backend_find(p->cell.backend);
     enum ss_type type = v->weights == SS_WEIGHTS_FLOAT ? SS_BF16 : backend ? backend->ring_matrix : SS_I16;
-    size_t streaming, resident, parties = (size_t)ss_variant_computing(v), value = ss_type_bytes(v->value);
+    size_t streaming, resident, parties = p->cell.split ? 1 : (size_t)ss_variant_computing(v), value = ss_type_bytes(v->value);
     ss_weights_footprint(s, type, &streaming, &resident);
     size_t cache = 2 * s->n_layers * s->n_kv * s->d_head;
     size_t rows = 8 * (s->d_model + ss_shape_qkv_rows(s) + 3 * s->d_ff);

@@ -94,6 +94,8 @@ struct ss_backend {
 
     /* Why this backend cannot be used here, NULL if it can. */
     const char *(*unusable)(void);
+    /* Devices of this machine: ss_dev_options.device is below it. 1 on the CPU. */
+    int (*devices)(void);
     enum ss_err (*open)(struct ss_dev **dev, const struct ss_dev_options *o);
     void (*close)(struct ss_dev *dev);
     /* Free and total memory of the device in bytes (host RAM available to this process on the CPU). */

@@ -11,6 +11,11 @@ static const char *unusable(void)
     return NULL;
 }
 
+static int devices(void)
+{
+    return 1;
+}
+
 static enum ss_err fence_new(struct ss_dev *dev, void **fence)
 {
     *fence = dev; /* nothing to order: every operation is finished when it returns */
@@ -145,6 +150,7 @@ const struct ss_backend ss_backend_cpu = {
     .about = "host CPU: int16 multiply-add for the ring, OpenBLAS for floats, AES-128-CTR",
     .ring_matrix = SS_I16,
     .unusable = unusable,
+    .devices = devices,
     .open = cpu_open,
     .close = cpu_close,
     .memory = cpu_memory,

@@ -28,6 +28,12 @@ static const char *unusable(void)
     return NULL;
 }
 
+static int device_count(void)
+{
+    int devices = 0;
+    return cudaGetDeviceCount(&devices) == cudaSuccess ? devices : 0;
+}
+
 enum ss_err ss_cuda_scratch(struct ss_dev *dev, enum scratch which, size_t bytes, void **p)
 {
     if (bytes > dev->scratch_bytes[which]) {
@@ -298,6 +304,7 @@ extern "C" const struct ss_backend ss_backend_cuda = {
     .about = "NVIDIA GPU of compute capability 8.0 or newer; int8 tensor cores for the ring, cuBLASLt for bf16",
     .ring_matrix = SS_I8X2,
     .unusable = unusable,
+    .devices = device_count,
     .open = backend_open,
     .close = backend_close,
     .memory = backend_memory,

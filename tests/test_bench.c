@@ -126,6 +126,51 @@ Test(bench, a_cell_that_cannot_run_is_a_result_with_a_reason)
     }
 }
 
+/* A device for each party where there are two: the counts of one device. Elsewhere the reason, and no measurement. */
+Test(bench, a_split_cell_is_never_measured_on_one_device)
+{
+    struct ss_effort once = effort;
+    once.reps_min = once.reps_max = 1;
+    ss_set_error_silent(1);
+    for (size_t i = 0; ss_backends[i]; i++) {
+        const struct ss_backend *b = ss_backends[i];
+        struct ss_cell c = cell_of("v3");
+        struct ss_result one = {0}, r;
+        if (b->unusable())
+            continue;
+        snprintf(c.backend, sizeof c.backend, "%s", b->name);
+        c.split = true;
+        ss_cell_identify(&c);
+        const enum ss_err err = ss_bench_cell(&r, &c, &once, NULL);
+        cr_expect_str_eq(ss_pairs_get(&r.config, "placement"), "split");
+        if (b->devices() >= 2) {
+            cr_assert_eq(err, SS_OK, "%s", r.reason);
+            cr_expect_eq(r.pass[0].energy_mj, -1, "the meter is one device's");
+            c.split = false;
+            ss_cell_identify(&c);
+            cr_assert_eq(ss_bench_cell(&one, &c, &once, NULL), SS_OK, "%s", one.reason);
+            cr_expect_str_eq(ss_pairs_get(&one.config, "placement"), "one");
+            cr_expect_eq(ss_counters_differ(&r.counters, &one.counters), -1);
+        } else {
+            cr_expect_eq(err, SS_SKIP);
+            cr_expect_eq(r.status, SS_SKIPPED);
+            cr_expect_eq(r.reps, 0);
+            cr_expect_not_null(strstr(r.reason, strcmp(b->name, "cpu") == 0 ? "needs 2 GPUs, backend cpu has none"
+                                                                            : "needs 2 GPUs (there is 1)"),
+                               "%s", r.reason);
+        }
+        ss_result_free(&one);
+        ss_result_free(&r);
+    }
+    struct ss_cell alone = cell_of("plain");
+    struct ss_result r;
+    alone.split = true;
+    ss_cell_identify(&alone);
+    cr_expect_eq(ss_bench_cell(&r, &alone, &once, NULL), SS_USAGE);
+    cr_expect_not_null(strstr(r.reason, "variant plain has one party"), "%s", r.reason);
+    ss_result_free(&r);
+}
+
 Test(bench, one_repetition_is_run_even_if_time_is_up)
 {
     struct ss_cell c = cell_of("plain");

@@ -21,12 +21,15 @@ Test(cell, id_is_the_head_of_sha256_of_the_canonical_text)
     struct ss_cell c = example();
     ss_cell_identify(&c);
     cr_expect_str_eq(c.id, "ee990d540f5f2d55");
+    c.split = true; /* placement=split\n behind it */
+    ss_cell_identify(&c);
+    cr_expect_str_eq(c.id, "a780e7338351679e");
 }
 
 Test(cell, every_field_changes_the_id)
 {
-    struct ss_cell c[9];
-    for (int i = 0; i < 9; i++)
+    struct ss_cell c[10];
+    for (int i = 0; i < 10; i++)
         c[i] = example();
     strcpy(c[1].model, "qwen2.5-7b");
     strcpy(c[2].variant, "v3");
@@ -36,7 +39,8 @@ Test(cell, every_field_changes_the_id)
     c[6].tokens = 57;
     c[7].seed = UINT64_MAX;
     c[8].reference = true;
-    for (int i = 0; i < 9; i++) {
+    c[9].split = true;
+    for (int i = 0; i < 10; i++) {
         ss_cell_identify(&c[i]);
         cr_expect_eq(strspn(c[i].id, "0123456789abcdef"), 16);
         for (int j = 0; j < i; j++)
@@ -64,6 +68,7 @@ Test(cell, the_longest_fields_fit)
     memset(c.options, 'o', sizeof c.options - 1);
     c.tokens = SIZE_MAX;
     c.seed = UINT64_MAX;
+    c.reference = c.split = true;
     ss_cell_identify(&c);
     cr_expect_eq(strlen(c.id), 16);
 }

@@ -270,6 +270,9 @@ Test(claims, failed_cells_other_backends_and_other_tokens_do_not_count, .init = 
     c.status = SS_FAILED;
     cr_assert_eq(judge("s4.2-1.5B-V2", &c, 1).verdict, SS_NOT_MEASURED);
     c.status = SS_MEASURED;
+    c.cell.split = true;
+    cr_assert_eq(judge("s4.2-1.5B-V2", &c, 1).verdict, SS_NOT_MEASURED, "the document has one device");
+    c.cell.split = false;
     snprintf(c.cell.backend, sizeof c.cell.backend, "cpu");
     cr_assert_eq(judge("s4.2-1.5B-V2", &c, 1).verdict, SS_NOT_MEASURED);
 }

@@ -84,6 +84,10 @@ Test(columns, what_a_cell_ran_on)
     cr_assert_eq(ss_pairs_add(&r.config, "residency", "streamed"), SS_OK);
     cr_expect_str_eq(value(&r, "gpu_driver").text, "570.1");
     cr_expect_str_eq(value(&r, "residency").text, "streamed");
+    cr_expect_str_eq(value(&r, "placement").text, "one");
+    r.cell.split = true;
+    cr_expect_str_eq(value(&r, "placement").text, "split");
+    r.cell.split = false;
     r.pass = pass;
     r.reps = 3;
     cr_expect_float_eq(value(&r, "gpu_watts").real, 300, 1e-9, "1.2 J in 4 ms");

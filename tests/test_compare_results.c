@@ -205,6 +205,10 @@ Test(comparison, a_ranking_inside_noise_is_a_tie)
     r[3].reps = 5;
     cr_assert_eq(ss_rank(text, sizeof text, row, 6, 3, offsetof(struct ss_pass, online_ns)), SS_OK);
     cr_expect_str_eq(text, "1-4 (n too small)");
+    r[3].reps = 10;
+    r[0].cell.split = true;
+    cr_assert_eq(ss_rank(text, sizeof text, row, 6, 3, offsetof(struct ss_pass, online_ns)), SS_OK);
+    cr_expect_str_eq(text, "3", "what ran on two devices is not ranked with the others");
     for (size_t i = 0; i < 6; i++)
         ss_result_free(&r[i]);
 }

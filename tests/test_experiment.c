@@ -136,6 +136,30 @@ Test(experiment, identity_is_stable_and_knows_nothing_of_the_effort)
     ss_experiment_free(&e);
 }
 
+/* Placement one is what cells were before there was a choice: their ids stay. */
+Test(experiment, placements_multiply_the_cells_of_two_parties)
+{
+    cr_assert_eq(read_changed("", "", "smoke"), SS_OK);
+    struct ss_experiment before = e;
+    cr_assert_eq(read_changed("phase = prefill", "phase = prefill\nplacement = one, split", "smoke"), SS_OK, "%s",
+                 ss_last_error());
+    static const bool split[] = {false, false, false, true, false, true};
+    static const size_t same[] = {0, 1, 2, 2, 3, 3}; /* reference, plain, v2, v2, v3, v3 */
+    cr_assert_eq(e.n_cells, 6);
+    for (size_t i = 0; i < 6; i++) {
+        const struct ss_cell *c = &before.cells[same[i]];
+        cr_expect_eq(e.cells[i].split, split[i], "%zu", i);
+        cr_expect_str_eq(e.cells[i].variant, c->variant);
+        cr_expect_eq(strcmp(e.cells[i].id, c->id) == 0, !split[i], "%zu", i);
+    }
+    ss_experiment_free(&e);
+    cr_assert_eq(read_changed("variant = plain, v2, v3", "variant = v3\nplacement = split", "smoke"), SS_OK);
+    cr_assert_eq(e.n_cells, 2);
+    cr_expect(!e.cells[0].split && e.cells[1].split);
+    ss_experiment_free(&e);
+    ss_experiment_free(&before);
+}
+
 static size_t cells_with(const char *model, const char *variant, const char *part)
 {
     size_t n = 0;
@@ -192,6 +216,11 @@ Test(experiment, mistakes_are_named)
         {"doc-1.5b, doc-7b", "doc-1.5b, doc-8b", "doc-8b"},
         {"phase = prefill", "phase = decoding", "'decoding'"},
         {"phase = prefill", "phase = prefill, prefill", "twice"},
+        {"phase = prefill", "phase = prefill\nplacement = both", "placement 'both' is not known (one, split)"},
+        {"phase = prefill", "phase = prefill\nplacement =", "placement is empty"},
+        {"phase = prefill", "phase = prefill\nplacement = one, split, one", "placement 'split, one'"},
+        {"phase = prefill", "phase = prefill\nplacement = one, one", "twice"},
+        {"phase = prefill", "phase = prefill\nplacement = split", "variant plain has one party; add placement one"},
         {"8-32*2", "8-32", "tokens"},
         {"reps_max = 20", "reps_max = 2", "below reps_min"},
         {"target = 0.01", "target = 2", "target"},

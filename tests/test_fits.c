@@ -106,6 +106,9 @@ Test(fits, other_lengths_and_options_are_other_lines)
     strcpy(cell[13].cell.options, "frac=13");
     cr_expect_eq(ss_series_of(s, 8, &v, &x, &y), 5);
     cr_expect(s[0].n == 5 && s[1].n == 4 && s[3].n == 1);
+    cell[12].cell.split = true;
+    cr_expect_eq(ss_series_of(s, 8, &v, &x, &y), 6, "two devices are another line");
+    cell[12].cell.split = false;
     cell[0].status = SS_FAILED;
     ss_series_of(s, 8, &v, &x, &y);
     cr_expect_eq(s[0].n, 4, "what was not measured is no point");

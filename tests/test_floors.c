@@ -209,6 +209,10 @@ Test(floors, no_ceiling_no_number)
     struct ss_value v = value(&r, "of_floor_gate_up");
     ss_value_human(text, sizeof text, &c, &v);
     cr_expect_str_eq(text, "-");
+    r.cell.split = true;
+    cr_expect_not(value(&r, "gb_gate_up").present, "formulas are those of one device");
+    r.cell.split = false;
+    cr_expect(value(&r, "gb_gate_up").present);
     strcpy(r.cell.phase, "decode");
     cr_expect_not(value(&r, "gb_gate_up").present, "formulas are those of a prefill");
     ss_pairs_free(&r.env);

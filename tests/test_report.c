@@ -234,6 +234,26 @@ Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini =
     ss_text_free(&csv);
 }
 
+/* A cell of one device does not stand for the split one, though they differ in nothing else. */
+Test(report, a_cell_of_another_placement_is_missing, .init = make_results, .fini = free_experiment)
+{
+    struct ss_experiment e;
+    cr_assert_eq(ss_experiment_read(&e, "two-gpu", "smoke", "cpu", 1), SS_OK, "%s", ss_last_error());
+    for (size_t i = 0; i < e.n_cells; i++)
+        if (e.cells[i].split && strcmp(e.cells[i].model, "tiny-lm") == 0)
+            store_cell(&e.cells[i]);
+    ss_experiment_free(&e);
+    cr_assert_eq(report(NULL, NULL), SS_CELLS, "%s", ss_last_error());
+    cr_assert_not_null(strstr(ss_last_error(), "1 cells"), "%s", ss_last_error());
+    struct ss_text csv = {0};
+    read_text(&csv, "tables/two-gpu-T4.2g.csv");
+    cr_expect_not_null(strstr(csv.p, "tiny-lm,v3,one,8,cpu,5.3"), "%s", csv.p);
+    cr_expect_not_null(strstr(csv.p, "tiny-lm,v3,split,8,cpu,5.3"), "%s", csv.p);
+    cr_expect_not_null(strstr(csv.p, "width-512,v3,one,8,cpu,5.3"), "%s", csv.p);
+    cr_expect_not_null(strstr(csv.p, "width-512,v3,split,8,cpu,,"), "%s", csv.p);
+    ss_text_free(&csv);
+}
+
 Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = free_experiment)
 {
     char path[512];

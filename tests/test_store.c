@@ -117,6 +117,7 @@ static void expect_equal(const struct ss_result *a, const struct ss_result *b)
     cr_expect_eq(a->cell.tokens, b->cell.tokens);
     cr_expect_eq(a->cell.seed, b->cell.seed);
     cr_expect_eq(a->cell.reference, b->cell.reference);
+    cr_expect_eq(a->cell.split, b->cell.split);
     cr_expect_eq(a->status, b->status);
     cr_expect_str_eq(a->reason, b->reason);
     expect_equal_pairs(&a->env, &b->env);

@@ -115,6 +115,8 @@ Test(sweep, an_order_arrives_as_it_was_given)
                                 .max_seconds = 1.5,
                                 .threads = 2,
                                 .weight_budget_bytes = SIZE_MAX};
+    p.v[p.n - 1].cell.split = true;
+    ss_cell_identify(&p.v[p.n - 1].cell);
     for (size_t i = 0; i < p.n; i++) {
         char text[4096];
         FILE *f = fmemopen(text, sizeof text, "w");
@@ -125,6 +127,7 @@ Test(sweep, an_order_arrives_as_it_was_given)
         fclose(f);
         cr_expect_str_eq(c.id, p.v[i].cell.id);
         cr_expect_eq(c.reference, p.v[i].cell.reference);
+        cr_expect_eq(c.split, p.v[i].cell.split);
         cr_expect_eq(e.weight_budget_bytes, SIZE_MAX);
         cr_expect_eq(e.target, 0.0125);
         cr_expect_eq(e.reps_max, 40);
