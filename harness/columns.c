@@ -138,8 +138,9 @@ COUNTED(copy_bytes, (int64_t)(ss_cell_copies(&r->cell) ? 4 * r->shape.d_model * 
 
 static void get_func_per_layer(struct ss_value *v, const struct ss_result *r)
 {
-    if (r->shape.n_layers) /* without the final norm: one row, because a cell keeps the logits of the last position */
-        ss_value_real(v, (double)(functions(&r->counters) - 1) / (double)r->shape.n_layers);
+    const int64_t final_norm = (int64_t)ss_cell_rows(&r->cell); /* one evaluation a row of logits, in no layer */
+    if (r->shape.n_layers)
+        ss_value_real(v, (double)(functions(&r->counters) - final_norm) / (double)r->shape.n_layers);
 }
 static void get_bytes_per_token(struct ss_value *v, const struct ss_result *r)
 {

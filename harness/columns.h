@@ -52,10 +52,14 @@ void ss_value_estimate(struct ss_value *v, const struct ss_estimate *e);
    ss_pass. */
 void ss_value_time(struct ss_value *v, const struct ss_result *r, size_t offset);
 
-/* ---- the families of columns_find.c (columns.c): identity, shape, sums of what was counted, times; (columns_seed.c) */
+/* ---- the families of columns_find.c (columns.c): identity, shape, sums of what was counted, times; (columns_eval.c): windows
+   of a text; (columns_seed.c) */
 size_t ss_plain_columns(void); /* how many */
 void ss_plain_describe(struct ss_column *c, size_t index);
 void ss_plain_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+size_t ss_eval_columns(void); /* how many */
+void ss_eval_describe(struct ss_column *c, size_t index);
+void ss_eval_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
 size_t ss_seed_columns(void); /* how many */
 void ss_seed_describe(struct ss_column *c, size_t index);
 void ss_seed_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);

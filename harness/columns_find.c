@@ -106,6 +106,7 @@ static const struct {
     void (*value)(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
 } families[] = {
     {.count = ss_plain_columns, .describe = ss_plain_describe, .value = ss_plain_value},
+    {.count = ss_eval_columns, .describe = ss_eval_describe, .value = ss_eval_value},
     {.count = ss_seed_columns, .describe = ss_seed_describe, .value = ss_seed_value},
     {.n = SS_N_COUNTERS, .describe = describe_counter, .value = counter_value},
     {.n = SS_N_TAGS, .describe = describe_peak, .value = peak_value},

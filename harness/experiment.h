@@ -2,7 +2,9 @@
 
    [experiment] title, section (the seed document's), question
    [axes]       model, variant, tokens (ranges), phase            comma-separated lists; the product is the set of cells
-                phase: prefill, a pass of `tokens` tokens; decode, a pass of one token on top of `tokens` cached ones
+                phase: prefill, a pass of `tokens` tokens; decode, a pass of one token on top of `tokens` cached ones; eval,
+                windows of `tokens` of the text that the model's file names: reps_max of them, or from reps_min on as many
+                as max_seconds allow
                 A variant may carry words: KEY=value, KEY=a|b|c (a cell for each, and the product of several such
                 words), @MODEL (that model only): "v3-ot entries=256|1024 columns=1|2 @tiny-lm"
                 phase: prefill, or copy (share and reveal of rows alone)
