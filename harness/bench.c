@@ -12,6 +12,7 @@
 #include "harness/env.h"
 #include "harness/philox.h"
 #include "harness/stats.h"
+#include "harness/windows.h"
 
 /* What a cell needs while it runs; freed whatever happens. */
 struct bench {
@@ -20,9 +21,11 @@ struct bench {
     struct ss_model model;
     struct ss_session_config config;
     struct ss_session *session;
-    struct ss_job job; /* one pass of the cell */
-    int32_t *ids;      /* (past + tokens) */
-    float *logits;     /* (vocab) of the last position */
+    struct ss_job job;         /* one pass of the cell */
+    int32_t *ids;              /* (past + tokens) */
+    struct ss_windows windows; /* phase eval */
+    size_t reps_max;
+    float *logits;     /* (rows, vocab): of the last position, or of all */
     double *online;    /* (reps_max) ns, for the stop rule */
     bool has_counters; /* of an earlier pass, in the result */
 };
@@ -88,6 +91,8 @@ static enum ss_err note_run(struct ss_result *r, const struct ss_session_config 
     SS_TRY(ss_pairs_add(p, "tokens", "%zu", r->cell.tokens));
     if (ss_cell_decodes(&r->cell))
         SS_TRY(ss_pairs_add(p, "past", "%zu", r->cell.tokens));
+    if (ss_cell_evaluates(&r->cell))
+        SS_TRY(ss_pairs_add(p, "text", "%s", g->model->text));
     SS_TRY(ss_pairs_add(p, "seed", "%" PRIu64, r->cell.seed));
     SS_TRY(ss_pairs_add(p, "reference", "%s", r->cell.reference ? "yes" : "no"));
     SS_TRY(ss_pairs_add(p, "warmup", "%zu", e->warmup));
@@ -107,8 +112,8 @@ static enum ss_err resolve(struct ss_result *r, struct bench *b)
 {
     const struct ss_cell *c = b->cell;
     const bool copy = ss_cell_copies(c);
-    if (!copy && strcmp(c->phase, "prefill") != 0 && !ss_cell_decodes(c))
-        SS_FAIL(SS_USAGE, "phase '%s' is unknown; it is prefill, decode or copy", c->phase);
+    if (!copy && strcmp(c->phase, "prefill") != 0 && !ss_cell_decodes(c) && !ss_cell_evaluates(c))
+        SS_FAIL(SS_USAGE, "phase '%s' is unknown; it is prefill, decode, eval or copy", c->phase);
     SS_TRY(ss_model_find(&b->model, c->model));
     r->shape = b->model.shape;
     r->params = ss_shape_params(&r->shape);
@@ -125,7 +130,7 @@ static enum ss_err resolve(struct ss_result *r, struct bench *b)
                                            .backend = c->backend,
                                            .placement = ss_cell_placement(c),
                                            .max_tokens = b->job.past + b->job.tokens,
-                                           .all_logits = copy,
+                                           .all_logits = b->job.all_logits,
                                            .copy_only = copy,
                                            .seed = c->seed,
                                            .threads = b->effort->threads,
@@ -136,12 +141,24 @@ static enum ss_err resolve(struct ss_result *r, struct bench *b)
     return note_run(r, &b->config, b->effort);
 }
 
-static enum ss_err prepare(struct ss_result *r, struct bench *b)
+/* A window that the reference has not is not measured: it could not be compared. */
+static enum ss_err prepare_windows(struct ss_result *r, struct bench *b, const struct ss_result *reference)
+{
+    if (reference && reference->window && reference->reps < b->reps_max)
+        b->reps_max = reference->reps;
+    SS_TRY(ss_eval_open(&b->windows, &b->model, b->cell, b->reps_max));
+    return ss_eval_alloc(r, b->reps_max);
+}
+
+static enum ss_err prepare(struct ss_result *r, struct bench *b, const struct ss_result *reference)
 {
     const size_t positions = b->job.past + b->job.tokens, vocab = b->model.shape.vocab;
-    size_t reps_max = b->effort->reps_max > 0 ? b->effort->reps_max : 1;
+    b->reps_max = b->effort->reps_max > 0 ? b->effort->reps_max : 1;
+    if (ss_cell_evaluates(b->cell))
+        SS_TRY(prepare_windows(r, b, reference));
+    const size_t reps_max = b->reps_max;
     b->ids = calloc(positions > 0 ? positions : 1, sizeof *b->ids);
-    b->logits = calloc(vocab > 0 ? vocab : 1, sizeof *b->logits);
+    b->logits = calloc(ss_cell_rows(b->cell) * (vocab > 0 ? vocab : 1), sizeof *b->logits);
     b->online = calloc(reps_max, sizeof *b->online);
     r->pass = calloc(reps_max, sizeof *r->pass);
     if (!b->ids || !b->logits || !b->online || !r->pass)
@@ -178,12 +195,14 @@ static enum ss_err collect(struct ss_result *r, const struct bench *b)
 static enum ss_err run_pass(struct ss_result *r, struct bench *b, struct ss_pass *pass)
 {
     bool gpu = strcmp(b->cell->backend, "cuda") == 0, metered = gpu && !b->cell->split; /* the meter is device 0's */
-    if (r->arguments)
+    const bool eval = ss_cell_evaluates(b->cell);
+    if (r->arguments && !(eval && r->reps > 0)) /* of one pass; of phase eval, of all windows */
         memset(r->arguments, 0, sizeof *r->arguments);
     int64_t before = metered ? ss_env_gpu_energy_mj() : -1;
     float *logits = b->config.copy_only ? NULL : b->logits;
     const struct ss_job *job = &b->job;
-    enum ss_err err = ss_session_pass_after(b->session, job->past, b->ids + job->past, job->tokens, logits, pass);
+    const int32_t *ids = eval ? ss_windows_at(&b->windows, r->reps) : b->ids + job->past;
+    enum ss_err err = ss_session_pass_after(b->session, job->past, ids, job->tokens, logits, pass);
     int64_t after = metered ? ss_env_gpu_energy_mj() : -1;
     pass->energy_mj = before >= 0 && after >= before ? after - before : -1;
     pass->sm_clock_mhz = gpu ? ss_env_gpu_clock() : -1;
@@ -203,8 +222,17 @@ static enum ss_err run_pass(struct ss_result *r, struct bench *b, struct ss_pass
     return SS_OK;
 }
 
+/* Windows are samples of a text, so it is not the times that say when there are enough: reps_max of them, or from reps_min on
+   as many as max_seconds allow. */
+static bool enough(const struct bench *b, const struct ss_stop *rule, size_t reps, double seconds)
+{
+    if (ss_cell_evaluates(b->cell))
+        return reps >= rule->n_max || (reps >= rule->n_min && seconds >= rule->max_seconds);
+    return ss_stop(rule, b->online, reps, seconds);
+}
+
 /* Warm-up, then at least one timed repetition. */
-static enum ss_err repeat(struct ss_result *r, struct bench *b)
+static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_result *reference)
 {
     const struct ss_effort *e = b->effort;
     for (size_t i = 0; i < e->warmup; i++) {
@@ -214,13 +242,15 @@ static enum ss_err repeat(struct ss_result *r, struct bench *b)
             r->first = pass;
         r->has_first = true;
     }
-    struct ss_stop rule = {.target = e->target, .n_min = e->reps_min, .n_max = e->reps_max, .max_seconds = e->max_seconds};
+    struct ss_stop rule = {.target = e->target, .n_min = e->reps_min, .n_max = b->reps_max, .max_seconds = e->max_seconds};
     double start = now_seconds();
     do {
         SS_TRY(run_pass(r, b, &r->pass[r->reps]));
         b->online[r->reps] = (double)r->pass[r->reps].online_ns;
+        if (r->window)
+            SS_TRY(ss_eval_score(r, r->reps, &b->windows, b->logits, reference));
         r->reps++;
-    } while (!ss_stop(&rule, b->online, r->reps, now_seconds() - start));
+    } while (!enough(b, &rule, r->reps, now_seconds() - start));
     return SS_OK;
 }
 
@@ -242,6 +272,8 @@ static enum ss_err judge_functions(struct ss_result *r, struct bench *b, const s
 static enum ss_err judge(struct ss_result *r, struct bench *b, const struct ss_result *reference)
 {
     size_t vocab = r->shape.vocab;
+    if (r->window) /* each was judged on its own */
+        return SS_OK;
     for (size_t i = 0; i < vocab; i++)
         if (!isfinite(b->logits[i]))
             SS_FAIL(SS_CELLS, "%s on %s: logit %zu is not a finite number", r->cell.variant, r->cell.model, i);
@@ -265,8 +297,8 @@ enum ss_err ss_bench_cell(struct ss_result *r, const struct ss_cell *cell, const
     ss_clear_error();
     SS_TRY_OUT(ss_env_collect(&r->env, cell->backend));
     SS_TRY_OUT(resolve(r, &b));
-    SS_TRY_OUT(prepare(r, &b));
-    SS_TRY_OUT(repeat(r, &b));
+    SS_TRY_OUT(prepare(r, &b, reference));
+    SS_TRY_OUT(repeat(r, &b, reference));
     SS_TRY_OUT(judge_functions(r, &b, reference));
     SS_TRY_OUT(judge(r, &b, reference));
     r->status = SS_MEASURED;
@@ -276,6 +308,7 @@ out:
         snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, ss_last_error());
     }
     ss_session_close(b.session);
+    ss_windows_free(&b.windows);
     free(b.ids);
     free(b.logits);
     free(b.online);

@@ -21,6 +21,16 @@ const char *ss_cell_placement(const struct ss_cell *c)
     return c->split ? "split" : "one";
 }
 
+bool ss_cell_evaluates(const struct ss_cell *c)
+{
+    return strcmp(c->phase, "eval") == 0;
+}
+
+size_t ss_cell_rows(const struct ss_cell *c)
+{
+    return ss_cell_evaluates(c) ? c->tokens : 1;
+}
+
 bool ss_cell_decodes(const struct ss_cell *c)
 {
     return strcmp(c->phase, "decode") == 0;
@@ -32,7 +42,7 @@ struct ss_job ss_cell_job(const struct ss_cell *c, const struct ss_shape *shape,
     return (struct ss_job){.shape = shape,
                            .tokens = decodes ? 1 : c->tokens,
                            .past = decodes ? c->tokens : 0,
-                           .all_logits = copies, /* every row comes back */
+                           .all_logits = copies || ss_cell_evaluates(c), /* every row comes back */
                            .copy_only = copies,
                            .option = option};
 }
@@ -113,6 +123,30 @@ size_t ss_result_processes(const struct ss_result *r)
     return r->reps > 0 ? (size_t)r->pass[r->reps - 1].process + 1 : 0;
 }
 
+size_t ss_result_windows(const struct ss_result *r)
+{
+    size_t n = 0;
+    while (r->window && n < r->reps && r->pass[n].process == 0)
+        n++;
+    return n;
+}
+
+/* References are never repeated, so predicted need not grow. */
+static enum ss_err append_windows(struct ss_result *r, const struct ss_result *more)
+{
+    SS_REQUIRE(!r->window == !more->window && !r->predicted);
+    if (!r->window)
+        return SS_OK;
+    struct ss_window *window = realloc(r->window, (r->reps + more->reps) * sizeof *window);
+    if (!window)
+        SS_FAIL(SS_ENV, "no memory for %zu windows; lower reps_max or --repeats", r->reps + more->reps);
+    r->window = window;
+    for (size_t i = 0; i < more->reps; i++)
+        window[r->reps + i] = more->window[i];
+    r->has_plain = r->has_plain && more->has_plain;
+    return SS_OK;
+}
+
 enum ss_err ss_result_append(struct ss_result *r, const struct ss_result *more)
 {
     int differ = ss_counters_differ(&r->counters, &more->counters);
@@ -125,6 +159,7 @@ enum ss_err ss_result_append(struct ss_result *r, const struct ss_result *more)
     if (!pass)
         SS_FAIL(SS_ENV, "no memory for %zu repetitions; lower reps_max or --repeats", r->reps + more->reps);
     r->pass = pass;
+    SS_TRY(append_windows(r, more));
     for (size_t i = 0; i < more->reps; i++) {
         r->pass[r->reps] = more->pass[i];
         r->pass[r->reps++].process = (int64_t)process;
@@ -141,6 +176,8 @@ void ss_result_free(struct ss_result *r)
     ss_pairs_free(&r->config);
     ss_wire_free(&r->wire);
     free(r->pass);
+    free(r->window);
+    free(r->predicted);
     free(r->logits);
     free(r->arguments);
     *r = (struct ss_result){0};

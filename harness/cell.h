@@ -12,7 +12,8 @@ struct ss_cell {
     char model[64];
     char variant[24];
     char backend[16];
-    char phase[16];    /* "prefill": a pass of `tokens`; "decode": one token on top of `tokens` cached positions */
+    char phase[16];    /* "prefill": a pass of `tokens`; "decode": one token on top of `tokens` cached positions; "eval":
+                          windows of `tokens` of the model's text, all logits (windows.h); "copy": no layers */
     char options[256]; /* resolved, ss_options_print */
     size_t tokens;
     uint64_t seed;
@@ -43,6 +44,11 @@ SS_CHECKED enum ss_err ss_pairs_add(struct ss_pairs *p, const char *key, const c
 const char *ss_pairs_get(const struct ss_pairs *p, const char *key); /* NULL if absent */
 void ss_pairs_free(struct ss_pairs *p);
 
+struct ss_window {           /* one repetition of phase eval */
+    double nats, plain_nats; /* mean cross-entropy of the next token; plain: of the reference on the same window */
+    int64_t right, agree;    /* positions whose most likely token is the next one; is the reference's */
+};
+
 struct ss_result {
     struct ss_cell cell;
     enum ss_status status;
@@ -61,13 +67,17 @@ struct ss_result {
     struct ss_function_fit fit[SS_N_FUNCTIONS];
     bool has_outside; /* and the reference's arguments are known: how many it had, and how many lie outside the fits */
     int64_t arguments_seen[SS_N_FUNCTIONS], outside[SS_N_FUNCTIONS];
-    size_t params; /* of the model */
+    struct ss_window *window; /* (reps) phase eval, else NULL; each fresh process begins again with window 0 */
+    bool has_plain;           /* plain_nats and agree are known */
+    int32_t *predicted;       /* (reps, tokens) most likely tokens: references of phase eval only */
+    size_t params;            /* of the model */
     struct ss_shape shape;
     float *logits;                  /* (vocab) last position, references only */
     struct ss_arguments *arguments; /* of the functions in one pass, references only; NULL: not counted */
 };
 void ss_result_free(struct ss_result *r);
 size_t ss_result_processes(const struct ss_result *r); /* fresh processes that its repetitions ran in */
+size_t ss_result_windows(const struct ss_result *r);   /* different ones, which come first; 0 but for phase eval */
 /* Adds the repetitions of `more`, measured by one more fresh process, to r, whose error and peaks stay. SS_COUNTS: its counters
    are not those of r. */
 SS_CHECKED enum ss_err ss_result_append(struct ss_result *r, const struct ss_result *more);
@@ -75,6 +85,9 @@ void ss_cell_identify(struct ss_cell *c); /* fills id */
 bool ss_cell_decodes(const struct ss_cell *c);
 bool ss_cell_copies(const struct ss_cell *c);
 const char *ss_cell_placement(const struct ss_cell *c); /* "one" or "split" */
+bool ss_cell_evaluates(const struct ss_cell *c);
+/* Rows of logits of one pass. */
+size_t ss_cell_rows(const struct ss_cell *c);
 /* What one measured pass of the cell is, for cost(). */
 struct ss_job ss_cell_job(const struct ss_cell *c, const struct ss_shape *shape, const int64_t *option);
 /* Runs the cell in this process: session, (decode) one pass of all cached positions, warm-up, repetitions until stop, distance

@@ -7,11 +7,8 @@
 
 #include "harness/ids.h"
 #include "harness/target.h"
+#include "harness/windows.h"
 
-struct windows { /* window i: ids [i * stride, i * stride + window], the last one only as a target */
-    const int32_t *ids;
-    size_t n, window, stride;
-};
 struct score {                /* sums over windows of per-window means */
     double nats, nats_square; /* natural-log cross-entropy of the next token */
     double top1;              /* fraction of next tokens that are the most likely one */
@@ -21,21 +18,9 @@ struct score {                /* sums over windows of per-window means */
 
 static void score_window(struct score *sum, const float *logits, const int32_t *next, size_t rows, size_t vocab)
 {
-    SS_REQUIRE(next);
-    double nats = 0;
-    size_t right = 0;
-    for (size_t r = 0; r < rows; r++, logits += vocab) {
-        size_t best = 0;
-        for (size_t i = 1; i < vocab; i++)
-            if (logits[i] > logits[best])
-                best = i;
-        double total = 0;
-        for (size_t i = 0; i < vocab; i++)
-            total += exp((double)logits[i] - (double)logits[best]);
-        nats += (double)logits[best] + log(total) - (double)logits[next[r]];
-        right += best == (size_t)next[r];
-    }
-    nats /= (double)rows;
+    double nats;
+    int64_t right;
+    ss_windows_score(&nats, &right, NULL, logits, next, rows, vocab);
     sum->nats += nats;
     sum->nats_square += nats * nats;
     sum->top1 += (double)right / (double)rows;
@@ -50,7 +35,7 @@ static double half_width(const struct score *s, size_t n)
     return 1.96 * sqrt(fmax(variance, 0) / (double)n);
 }
 
-static enum ss_err run_windows(struct ss_session *session, struct ss_session *plain, const struct windows *w, size_t vocab,
+static enum ss_err run_windows(struct ss_session *session, struct ss_session *plain, const struct ss_windows *w, size_t vocab,
                                struct score *of_variant, struct score *of_plain)
 {
     enum ss_err err = SS_OK;
@@ -59,7 +44,7 @@ static enum ss_err run_windows(struct ss_session *session, struct ss_session *pl
     if (!logits || !reference)
         SS_FAIL_OUT(SS_ENV, "out of memory for the logits of a window of %zu tokens", w->window);
     for (size_t i = 0; i < w->n; i++) {
-        const int32_t *ids = w->ids + i * w->stride;
+        const int32_t *ids = ss_windows_at(w, i);
         SS_TRY_OUT(ss_session_pass(session, ids, w->window, logits, NULL));
         score_window(of_variant, logits, ids + 1, w->window, vocab);
         if (plain) {
@@ -99,7 +84,7 @@ static json_t *json_of(const struct score *s, size_t n)
     return o;
 }
 
-static void print_scores(const struct ss_target *t, const struct windows *w, const struct score *variant,
+static void print_scores(const struct ss_target *t, const struct ss_windows *w, const struct score *variant,
                          const struct score *plain, bool as_json)
 {
     const struct ss_variant *v = t->config.variant;
@@ -125,38 +110,22 @@ static void print_scores(const struct ss_target *t, const struct windows *w, con
     printf("\n%s (%s): %s. Reveals: %s.\n", v->name, t->options, v->claim, v->reveals);
 }
 
-static enum ss_err cut_windows(struct windows *w, const int32_t *ids, size_t n, uint64_t most, const char *path)
-{
-    w->ids = ids;
-    if (n < w->window + 1)
-        SS_FAIL(SS_USAGE, "'%s' holds %zu tokens; a window of %zu needs %zu. Give a longer text or a smaller --window", path, n,
-                w->window, w->window + 1);
-    w->n = (n - w->window - 1) / w->stride + 1;
-    if (w->n > most)
-        w->n = (size_t)most;
-    return SS_OK;
-}
-
-static enum ss_err read_tokens(const struct ss_target *t, const char *text, const char *ids, int32_t **tokens, size_t *n)
+static enum ss_err read_tokens(struct ss_windows *w, const struct ss_target *t, const char *text, const char *ids)
 {
     if (!text == !ids)
         SS_FAIL(SS_USAGE, "give either --text FILE or --ids FILE");
-    if (text && t->model.shape.vocab != 256)
-        SS_FAIL(SS_USAGE,
-                "%s has a vocabulary of %zu and no tokenizer here: give --ids FILE (only a vocabulary of 256 reads text)",
-                t->model.name, t->model.shape.vocab);
     if (text)
-        return ss_bytes_read(tokens, n, text);
+        return ss_windows_read(w, &t->model, text);
     struct ss_sequences s;
     SS_TRY(ss_sequences_read(&s, ids, t->model.shape.vocab));
-    *n = s.start[s.n];
-    *tokens = s.ids;
+    w->n_ids = s.start[s.n];
+    w->ids = s.ids;
     s.ids = NULL;
     ss_sequences_free(&s);
     return SS_OK;
 }
 
-static enum ss_err evaluate(struct ss_target *t, const struct windows *w, bool as_json)
+static enum ss_err evaluate(struct ss_target *t, const struct ss_windows *w, bool as_json)
 {
     enum ss_err err = SS_OK;
     struct ss_session *session = NULL, *plain = NULL;
@@ -211,13 +180,11 @@ enum ss_err ss_cmd_eval(int argc, char **argv)
                 t.model.shape.max_seq);
     if (most == 0)
         SS_FAIL(SS_USAGE, "--max-windows 0 leaves nothing to evaluate; give 1 or more");
-    struct windows w = {.window = (size_t)window, .stride = (size_t)(stride ? stride : window)};
-    int32_t *tokens = NULL;
-    size_t n = 0;
-    SS_TRY(read_tokens(&t, text, ids, &tokens, &n));
-    enum ss_err err = cut_windows(&w, tokens, n, most, text ? text : ids);
+    struct ss_windows w = {0};
+    SS_TRY(read_tokens(&w, &t, text, ids));
+    enum ss_err err = ss_windows_cut(&w, (size_t)window, (size_t)(stride ? stride : window), most, text ? text : ids);
     if (err == SS_OK)
         err = evaluate(&t, &w, as_json);
-    free(tokens);
+    ss_windows_free(&w);
     return err;
 }

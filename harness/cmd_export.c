@@ -79,7 +79,19 @@ static json_t *samples_json(const struct ss_result *r)
         json_array_append_new(online, json_integer((json_int_t)r->pass[i].online_ns));
         json_array_append_new(process, json_integer(r->pass[i].process));
     }
-    return json_pack("{s:o, s:o}", "online_ns", online, "process", process);
+    json_t *out = json_pack("{s:o, s:o}", "online_ns", online, "process", process);
+    json_t *nats = json_array(), *plain = json_array();
+    for (size_t i = 0; r->window && i < r->reps; i++) {
+        json_array_append_new(nats, json_real(r->window[i].nats));
+        json_array_append_new(plain, number(r->window[i].plain_nats, r->has_plain));
+    }
+    if (r->window) {
+        json_object_set(out, "xent", nats);
+        json_object_set(out, "xent_plain", plain);
+    }
+    json_decref(nats);
+    json_decref(plain);
+    return out;
 }
 
 static json_t *cell_json(const struct ss_result *r, const struct ss_column *column, size_t n)

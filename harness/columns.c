@@ -1,55 +1,15 @@
-/* columns.c — the registry of columns. Counters, tags and operations come from their X-macro lists, floors from
-   columns_floor.c, options, functions and ratios from columns_cell.c, the machine from columns_machine.c. */
+/* columns.c — the columns that are one number or word of a cell each: identity, shape, counted, timed, compared.
+   columns_find.c puts them beside the other families. */
 #include "harness/columns.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/config.h"
-#include "harness/floors.h"
 #include "harness/samples.h"
 #include "harness/text.h"
 
 typedef void (*getter)(struct ss_value *v, const struct ss_result *r);
-enum { PLAIN, COUNTER, PEAK, OP_TIME, FLOOR, FUNCTION, RATIO, MACHINE, OPTION };
-
-static void set_count(struct ss_value *v, int64_t value)
-{
-    v->present = true;
-    v->count = value;
-    v->real = (double)value;
-}
-static void set_real(struct ss_value *v, double value)
-{
-    v->present = isfinite(value);
-    v->real = value;
-}
-static void set_text(struct ss_value *v, const char *text)
-{
-    v->present = text && *text;
-    snprintf(v->text, sizeof v->text, "%s", text ? text : "");
-}
-
-/* Median and interval of a time over the repetitions or fresh processes (samples.h), in ms. offset: of a uint64_t in struct
-   ss_pass. */
-static void set_time(struct ss_value *v, const struct ss_result *r, size_t offset)
-{
-    if (r->reps == 0)
-        return;
-    struct ss_samples s;
-    struct ss_estimate e;
-    ss_samples_of(&s, r, offset);
-    ss_median_estimate(&e, s.x, s.n);
-    ss_samples_free(&s);
-    v->present = true;
-    v->real = e.value;
-    v->has_interval = e.has_interval;
-    v->lo = e.low;
-    v->hi = e.high;
-}
 
 static const struct ss_variant *variant_of(const struct ss_result *r)
 {
@@ -60,7 +20,7 @@ static const struct ss_variant *variant_of(const struct ss_result *r)
 #define FIELD(name)                                                                                                            \
     static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
     {                                                                                                                          \
-        set_text(v, r->cell.name);                                                                                             \
+        ss_value_text(v, r->cell.name);                                                                                        \
     }
 FIELD(model)
 FIELD(variant)
@@ -71,22 +31,22 @@ FIELD(id)
 #undef FIELD
 static void get_tokens(struct ss_value *v, const struct ss_result *r)
 {
-    set_count(v, (int64_t)r->cell.tokens);
+    ss_value_count(v, (int64_t)r->cell.tokens);
 }
 static void get_claim(struct ss_value *v, const struct ss_result *r)
 {
     const struct ss_variant *variant = variant_of(r);
-    set_text(v, variant ? variant->claim : "");
+    ss_value_text(v, variant ? variant->claim : "");
 }
 static void get_reveals(struct ss_value *v, const struct ss_result *r)
 {
     const struct ss_variant *variant = variant_of(r);
-    set_text(v, variant ? variant->reveals : "");
+    ss_value_text(v, variant ? variant->reveals : "");
 }
 static void get_trust(struct ss_value *v, const struct ss_result *r)
 {
     const struct ss_variant *variant = variant_of(r);
-    set_text(v, variant ? variant->trust : "");
+    ss_value_text(v, variant ? variant->trust : "");
 }
 static void get_status(struct ss_value *v, const struct ss_result *r)
 {
@@ -102,7 +62,7 @@ static void get_status(struct ss_value *v, const struct ss_result *r)
     static void get_##field(struct ss_value *v, const struct ss_result *r)                                                     \
     {                                                                                                                          \
         if (r->shape.n_layers)                                                                                                 \
-            set_count(v, (int64_t)r->shape.field);                                                                             \
+            ss_value_count(v, (int64_t)r->shape.field);                                                                        \
     }
 SHAPE(d_model)
 SHAPE(d_ff)
@@ -115,35 +75,8 @@ SHAPE(vocab)
 static void get_params(struct ss_value *v, const struct ss_result *r)
 {
     if (r->params)
-        set_count(v, (int64_t)r->params);
+        ss_value_count(v, (int64_t)r->params);
 }
-
-/* ---- the seed document's formulas ---- */
-int64_t ss_seed_ots(const struct ss_shape *s, size_t tokens)
-{
-    return (int64_t)(s->n_layers * (2 + s->d_model + tokens * s->n_heads));
-}
-
-#define SEED(name, value)                                                                                                      \
-    static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
-    {                                                                                                                          \
-        const struct ss_shape *s = &r->shape;                                                                                  \
-        if (s->n_layers)                                                                                                       \
-            set_count(v, (int64_t)(value));                                                                                    \
-    }
-SEED(weight_bytes, 2 * r->params)
-SEED(seed_ots, ss_seed_ots(s, r->cell.tokens))
-SEED(seed_ots_per_layer, ss_seed_ots(s, r->cell.tokens) / (int64_t)s->n_layers)
-SEED(seed_ot_bytes, SS_SEED_OT_BYTES *ss_seed_ots(s, r->cell.tokens))
-SEED(seed_triples, 5 * ss_seed_ots(s, r->cell.tokens))
-SEED(seed_triple_bytes, 5 * SS_SEED_TRIPLE_BYTES * ss_seed_ots(s, r->cell.tokens))
-SEED(seed_share_bytes, s->d_model * r->cell.tokens * 4)
-SEED(seed_net_per_token, 2 * s->d_model * 4)
-SEED(seed_kv_bytes, 2 * SS_SEED_KV_TOKENS * s->n_kv * s->d_head * 4 * s->n_layers)
-SEED(seed_table_bytes, SS_SEED_TABLE_BYTES)
-SEED(seed_cc_buffer_bytes, 44 * s->d_model * r->cell.tokens / 10)
-SEED(seed_error, 3 * s->n_layers)
-#undef SEED
 
 /* ---- the enclave, as the cell's process found it; a cell without these entries is older than the first variant that has one
  */
@@ -151,7 +84,7 @@ SEED(seed_error, 3 * s->n_layers)
     static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
     {                                                                                                                          \
         const char *text = ss_pairs_get(&r->config, #name);                                                                    \
-        set_text(v, text ? text : "none");                                                                                     \
+        ss_value_text(v, text ? text : "none");                                                                                \
     }
 NOTED(cc_mode)
 NOTED(attestation)
@@ -185,7 +118,7 @@ static int64_t peak_sum(const struct ss_result *r)
     {                                                                                                                          \
         const struct ss_counters *c = &r->counters;                                                                            \
         (void)c;                                                                                                               \
-        set_count(v, (value));                                                                                                 \
+        ss_value_count(v, (value));                                                                                            \
     }
 COUNTED(func_total, functions(c))
 COUNTED(rounds_total, c->rounds_input + c->rounds_offline + c->rounds_online + c->rounds_output)
@@ -205,25 +138,26 @@ COUNTED(copy_bytes, (int64_t)(ss_cell_copies(&r->cell) ? 4 * r->shape.d_model * 
 
 static void get_func_per_layer(struct ss_value *v, const struct ss_result *r)
 {
-    if (r->shape.n_layers) /* without the final norm: one row, because a cell keeps the logits of the last position */
-        set_real(v, (double)(functions(&r->counters) - 1) / (double)r->shape.n_layers);
+    const int64_t final_norm = (int64_t)ss_cell_rows(&r->cell); /* one evaluation a row of logits, in no layer */
+    if (r->shape.n_layers)
+        ss_value_real(v, (double)(functions(&r->counters) - final_norm) / (double)r->shape.n_layers);
 }
 static void get_bytes_per_token(struct ss_value *v, const struct ss_result *r)
 {
-    set_real(v, (double)ss_counters_bytes_between(&r->counters) / (double)ss_cell_job(&r->cell, &r->shape, NULL).tokens);
+    ss_value_real(v, (double)ss_counters_bytes_between(&r->counters) / (double)ss_cell_job(&r->cell, &r->shape, NULL).tokens);
 }
 
 /* ---- timed ---- */
 #define TIMED(name)                                                                                                            \
     static void get_##name##_ms(struct ss_value *v, const struct ss_result *r)                                                 \
     {                                                                                                                          \
-        set_time(v, r, offsetof(struct ss_pass, name##_ns));                                                                   \
+        ss_value_time(v, r, offsetof(struct ss_pass, name##_ns));                                                              \
     }
 SS_PASS_TIMES(TIMED)
 #undef TIMED
 static void get_processes(struct ss_value *v, const struct ss_result *r)
 {
-    set_count(v, (int64_t)ss_result_processes(r));
+    ss_value_count(v, (int64_t)ss_result_processes(r));
 }
 /* Its rank among the others of its table, which one cell does not know: filled in by report.c. */
 static void get_rank(struct ss_value *v, const struct ss_result *r)
@@ -237,9 +171,9 @@ static void get_rank(struct ss_value *v, const struct ss_result *r)
     static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
     {                                                                                                                          \
         struct ss_value t = {0};                                                                                               \
-        set_time(&t, r, offsetof(struct ss_pass, op_ns) + (op) * sizeof(uint64_t));                                            \
+        ss_value_time(&t, r, offsetof(struct ss_pass, op_ns) + (op) * sizeof(uint64_t));                                       \
         if (ss_cell_copies(&r->cell) && t.real > 0)                                                                            \
-            set_real(v, 4e-6 * (double)(r->shape.d_model * r->cell.tokens) / t.real);                                          \
+            ss_value_real(v, 4e-6 * (double)(r->shape.d_model * r->cell.tokens) / t.real);                                     \
     }
 SPEED(copy_in_gb_s, SS_OP_input)
 SPEED(copy_out_gb_s, SS_OP_output)
@@ -248,7 +182,7 @@ SPEED(copy_out_gb_s, SS_OP_output)
 static void get_first_ms(struct ss_value *v, const struct ss_result *r)
 {
     if (r->has_first)
-        set_real(v, (double)r->first.wall_ns / 1e6);
+        ss_value_real(v, (double)r->first.wall_ns / 1e6);
 }
 static void get_online_ci(struct ss_value *v, const struct ss_result *r)
 {
@@ -261,7 +195,7 @@ static void get_online_ci(struct ss_value *v, const struct ss_result *r)
     ss_print_real(hi, sizeof hi, t.hi);
     if (t.has_interval)
         snprintf(text, sizeof text, "%s-%s", lo, hi);
-    set_text(v, text);
+    ss_value_text(v, text);
 }
 static void get_tokens_per_s(struct ss_value *v, const struct ss_result *r)
 {
@@ -270,7 +204,7 @@ static void get_tokens_per_s(struct ss_value *v, const struct ss_result *r)
     if (!t.present || t.real <= 0)
         return;
     double n = 1000 * (double)ss_cell_job(&r->cell, &r->shape, NULL).tokens;
-    set_real(v, n / t.real);
+    ss_value_real(v, n / t.real);
     v->has_interval = t.has_interval && t.lo > 0;
     v->lo = n / t.hi;
     v->hi = n / t.lo;
@@ -281,7 +215,7 @@ static void get_tokens_per_s(struct ss_value *v, const struct ss_result *r)
     static void get_##name(struct ss_value *v, const struct ss_result *r)                                                      \
     {                                                                                                                          \
         if (r->has_error)                                                                                                      \
-            set_real(v, r->error.name);                                                                                        \
+            ss_value_real(v, r->error.name);                                                                                   \
     }
 ERROR(rel_l2)
 ERROR(max_abs)
@@ -352,180 +286,26 @@ static const struct {
     C(max_abs, "largest error of a logit", "", REAL, COUNTED),
     C(kl, "KL from plain", "nats", REAL, COUNTED),
     C(top1, "top-1 agreement", "", REAL, COUNTED),
-    C(weight_bytes, "formula: weights, 2 B a parameter", "B", COUNT, FORMULA),
-    C(seed_ots, "seed formula: OTs", "OTs", COUNT, FORMULA),
-    C(seed_ots_per_layer, "seed formula: OTs per layer", "OTs", COUNT, FORMULA),
-    C(seed_ot_bytes, "seed formula: OT bytes (64 B)", "B", COUNT, FORMULA),
-    C(seed_triples, "seed formula: triples", "triples", COUNT, FORMULA),
-    C(seed_triple_bytes, "seed formula: triple bytes (12 B)", "B", COUNT, FORMULA),
-    C(seed_share_bytes, "seed formula: share bytes (4 B word)", "B", COUNT, FORMULA),
-    C(seed_net_per_token, "seed formula: bytes per token (4 B word)", "B", COUNT, FORMULA),
-    C(seed_kv_bytes, "seed formula: KV cache, 2,048 tokens (4 B word)", "B", COUNT, FORMULA),
-    C(seed_table_bytes, "seed formula: tables", "B", COUNT, FORMULA),
-    C(seed_cc_buffer_bytes, "seed formula: encryption buffers (1.1 x 4 B word)", "B", COUNT, FORMULA),
-    C(seed_error, "seed formula: error, 3 steps a layer of 1 %", "%", COUNT, FORMULA),
 #undef C
 };
-enum {
-    N_REGISTRY = sizeof registry / sizeof registry[0],
-    N_RATIOS_END =
-        N_REGISTRY + SS_N_COUNTERS + SS_N_TAGS + SS_N_OPS + SS_N_FLOOR_COLUMNS + SS_N_FUNCTION_COLUMNS + SS_N_RATIO_COLUMNS,
-    N_FIXED = N_RATIOS_END + SS_N_MACHINE_COLUMNS,
-    MOST_NAMES = N_FIXED + SS_MAX_OPTION_COLUMNS
-};
+enum { N_REGISTRY = sizeof registry / sizeof registry[0] };
 
-/* index counts through registry, counters, tags, operations, floors, functions, ratios, machine, options. */
-static void describe(struct ss_column *c, size_t index)
+size_t ss_plain_columns(void)
 {
-    *c = (struct ss_column){.index = index, .unit = ""};
-    if (index < N_REGISTRY) {
-        c->family = PLAIN;
-        c->unit = registry[index].unit;
-        c->kind = registry[index].kind;
-        c->origin = registry[index].origin;
-        snprintf(c->name, sizeof c->name, "%s", registry[index].name);
-        snprintf(c->header, sizeof c->header, "%s", registry[index].header);
-        return;
-    }
-    c->origin = SS_COUNTED;
-    c->kind = SS_COL_COUNT;
-    c->index = index - N_REGISTRY;
-    if (c->index < SS_N_COUNTERS) {
-        c->family = COUNTER;
-        c->unit = ss_counter_names[c->index].unit;
-        snprintf(c->name, sizeof c->name, "%s", ss_counter_names[c->index].name);
-        snprintf(c->header, sizeof c->header, "%s", ss_counter_names[c->index].long_name);
-        return;
-    }
-    c->index -= SS_N_COUNTERS;
-    if (c->index < SS_N_TAGS) {
-        c->family = PEAK;
-        c->unit = "B";
-        snprintf(c->name, sizeof c->name, "peak_%s", ss_tag_names[c->index].name);
-        snprintf(c->header, sizeof c->header, "peak: %s", ss_tag_names[c->index].long_name);
-        return;
-    }
-    c->index -= SS_N_TAGS;
-    if (index >= N_FIXED) {
-        c->family = OPTION;
-        ss_option_describe(c, index - N_FIXED);
-        return;
-    }
-    if (index >= N_RATIOS_END) {
-        c->family = MACHINE;
-        ss_machine_describe(c, index - N_RATIOS_END);
-        return;
-    }
-    if (index >= N_RATIOS_END - SS_N_RATIO_COLUMNS) {
-        c->family = RATIO;
-        ss_ratio_describe(c, index - (N_RATIOS_END - SS_N_RATIO_COLUMNS));
-        return;
-    }
-    if (c->index >= SS_N_OPS + SS_N_FLOOR_COLUMNS) {
-        c->family = FUNCTION;
-        ss_function_describe(c, c->index - SS_N_OPS - SS_N_FLOOR_COLUMNS);
-        return;
-    }
-    if (c->index >= SS_N_OPS) {
-        c->family = FLOOR;
-        ss_floor_describe(c, c->index - SS_N_OPS);
-        return;
-    }
-    c->family = OP_TIME;
-    c->unit = "ms";
-    c->kind = SS_COL_REAL;
-    c->origin = SS_TIMED;
-    snprintf(c->name, sizeof c->name, "op_ms_%s", ss_op_names[c->index].name);
-    snprintf(c->header, sizeof c->header, "time: %s", ss_op_names[c->index].long_name);
+    return N_REGISTRY;
 }
 
-size_t ss_column_names(const char **names, size_t cap)
+void ss_plain_describe(struct ss_column *c, size_t index)
 {
-    static char text[MOST_NAMES][40];
-    const size_t n = N_FIXED + ss_option_columns();
-    for (size_t i = 0; i < n && i < cap && names; i++) {
-        struct ss_column c;
-        describe(&c, i);
-        memcpy(text[i], c.name, sizeof text[i]);
-        names[i] = text[i];
-    }
-    return n;
+    c->index = index;
+    c->unit = registry[index].unit;
+    c->kind = registry[index].kind;
+    c->origin = registry[index].origin;
+    snprintf(c->name, sizeof c->name, "%s", registry[index].name);
+    snprintf(c->header, sizeof c->header, "%s", registry[index].header);
 }
 
-enum ss_err ss_column_find(struct ss_column *c, const char *name)
+void ss_plain_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r)
 {
-    const size_t n = N_FIXED + ss_option_columns();
-    for (size_t i = 0; i < n; i++) {
-        describe(c, i);
-        if (strcmp(c->name, name) == 0)
-            return c->family == FLOOR ? ss_floor_open() : SS_OK;
-    }
-    const char *names[MOST_NAMES];
-    ss_column_names(names, MOST_NAMES);
-    const char *near = ss_nearest(name, names, n);
-    SS_FAIL(SS_USAGE, "no column '%s'%s%s%s (harness/columns.h)", name, near ? "; did you mean '" : "", near ? near : "",
-            near ? "'?" : "");
-}
-
-void ss_column_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r)
-{
-    *v = (struct ss_value){0};
-    bool measured = c->origin == SS_COUNTED || c->origin == SS_TIMED;
-    if (measured && r->status != SS_MEASURED)
-        return;
-    switch (c->family) {
-    case PLAIN:
-        registry[c->index].get(v, r);
-        break;
-    case COUNTER:
-        set_count(v, ss_counters_values(&r->counters)[c->index]);
-        break;
-    case PEAK:
-        set_count(v, r->peak[c->index]);
-        break;
-    case OP_TIME:
-        set_time(v, r, offsetof(struct ss_pass, op_ns) + c->index * sizeof(uint64_t));
-        break;
-    case FLOOR:
-        ss_floor_value(v, c, r);
-        break;
-    case FUNCTION:
-        ss_function_value(v, c, r);
-        break;
-    case RATIO:
-        ss_ratio_value(v, c, r);
-        break;
-    case MACHINE:
-        ss_machine_value(v, c, r);
-        break;
-    case OPTION:
-        ss_option_value(v, c, r);
-        break;
-    }
-}
-
-void ss_value_exact(char *out, size_t size, const struct ss_column *c, const struct ss_value *v)
-{
-    if (!v->present)
-        snprintf(out, size, "%s", "");
-    else if (c->kind == SS_COL_TEXT)
-        snprintf(out, size, "%s", v->text);
-    else if (c->kind == SS_COL_COUNT)
-        snprintf(out, size, "%" PRId64, v->count);
-    else
-        snprintf(out, size, "%.9g", v->real);
-}
-
-void ss_value_human(char *out, size_t size, const struct ss_column *c, const struct ss_value *v)
-{
-    if (!v->present)
-        snprintf(out, size, "-");
-    else if (c->kind == SS_COL_TEXT)
-        snprintf(out, size, "%s", v->text);
-    else if (strcmp(c->unit, "B") == 0)
-        ss_print_bytes(out, size, v->real);
-    else if (c->kind == SS_COL_COUNT)
-        ss_print_count(out, size, v->count);
-    else
-        ss_print_real(out, size, v->real);
+    registry[c->index].get(v, r);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "harness/cell.h"
+#include "harness/stats.h"
 
 enum ss_column_kind { SS_COL_TEXT, SS_COL_COUNT, SS_COL_REAL };
 enum ss_column_origin { SS_IDENTITY, SS_COUNTED, SS_TIMED, SS_FORMULA };
@@ -19,9 +20,8 @@ struct ss_column {
     const char *unit; /* "", "B", "ms", ... */
     enum ss_column_kind kind;
     enum ss_column_origin origin;
-    size_t
-        index; /* in the registry, or in SS_COUNTERS, SS_TAGS, SS_OPS, among the floors, functions, ratios, machine, options */
-    int family;
+    size_t index; /* within its family */
+    int family;   /* in the list of columns_find.c */
 };
 
 struct ss_value {
@@ -43,7 +43,27 @@ void ss_value_human(char *out, size_t size, const struct ss_column *c, const str
 /* All column names, in the order of the registry; returns how many. names may be NULL. */
 size_t ss_column_names(const char **names, size_t cap);
 
-/* ---- for columns.c (columns_cell.c): option_KEY; error_FUNCTION, outside_FUNCTION and out_of_range (harness/functions.h);
+/* ---- for the families: what a value is made of */
+void ss_value_count(struct ss_value *v, int64_t value);
+void ss_value_real(struct ss_value *v, double value);     /* absent if not finite */
+void ss_value_text(struct ss_value *v, const char *text); /* NULL or empty: absent */
+void ss_value_estimate(struct ss_value *v, const struct ss_estimate *e);
+/* Median and interval of a time over the repetitions or fresh processes (samples.h), in ms. offset: of a uint64_t in struct
+   ss_pass. */
+void ss_value_time(struct ss_value *v, const struct ss_result *r, size_t offset);
+
+/* ---- the families of columns_find.c (columns.c): identity, shape, sums of what was counted, times; (columns_eval.c): windows
+   of a text; (columns_seed.c) */
+size_t ss_plain_columns(void); /* how many */
+void ss_plain_describe(struct ss_column *c, size_t index);
+void ss_plain_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+size_t ss_eval_columns(void); /* how many */
+void ss_eval_describe(struct ss_column *c, size_t index);
+void ss_eval_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+size_t ss_seed_columns(void); /* how many */
+void ss_seed_describe(struct ss_column *c, size_t index);
+void ss_seed_value(struct ss_value *v, const struct ss_column *c, const struct ss_result *r);
+/* (columns_cell.c): option_KEY; error_FUNCTION, outside_FUNCTION and out_of_range (harness/functions.h);
    bytes and times a function evaluation; (columns_machine.c): what the cell ran on */
 enum {
     SS_MAX_OPTION_COLUMNS = 32,

@@ -3,8 +3,7 @@
 
 #include "harness/session.h"
 
-/* log of the sum of exponentials, and the position of the largest value */
-static double log_sum(const float *x, size_t n, size_t *top)
+double ss_log_sum(const float *x, size_t n, size_t *top)
 {
     size_t best = 0;
     for (size_t i = 1; i < n; i++)
@@ -24,7 +23,7 @@ void ss_distance(struct ss_distance *d, const float *x, const float *ref, size_t
     *d = (struct ss_distance){0};
     for (size_t r = 0; r < rows; r++, x += vocab, ref += vocab) {
         size_t top_x, top_ref;
-        double lx = log_sum(x, vocab, &top_x), lr = log_sum(ref, vocab, &top_ref);
+        double lx = ss_log_sum(x, vocab, &top_x), lr = ss_log_sum(ref, vocab, &top_ref);
         for (size_t i = 0; i < vocab; i++) {
             double diff = (double)x[i] - (double)ref[i];
             d->max_abs = fmax(d->max_abs, fabs(diff));

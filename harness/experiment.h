@@ -4,8 +4,9 @@
                 like = NAME (optional): what this file does not set of [axes], [options], [effort] and [profile.*] is that of
                 experiments/NAME.ini. NAME may not be like a third one. Its tables and figures are not taken.
    [axes]       model, variant, tokens (ranges), phase, placement comma-separated lists; the product is the set of cells
-                phase: prefill, a pass of `tokens` tokens; decode, a pass of one token on top of `tokens` cached ones;
-                copy, share and reveal of rows alone
+                phase: prefill, a pass of `tokens` tokens; decode, a pass of one token on top of `tokens` cached ones; eval,
+                windows of `tokens` of the text that the model's file names: reps_max of them, or from reps_min on as many
+                as max_seconds allow; copy, share and reveal of rows alone
                 A variant may carry words: KEY=value, KEY=a|b|c (a cell for each, and the product of several such
                 words), @MODEL (that model only): "v3-ot entries=256|1024 columns=1|2 @tiny-lm"
                 placement: one (all roles on one device) where it is not given, or split (a GPU for each party); a variant

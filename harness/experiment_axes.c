@@ -99,8 +99,9 @@ static enum ss_err read_phases(struct axes *a, const struct ss_source *s, const 
     snprintf(a->phase_text, sizeof a->phase_text, "%s", phase);
     a->n_phases = ss_split(a->phase_text, ',', a->phase, 2);
     for (size_t i = 0; i < a->n_phases; i++)
-        if (strcmp(a->phase[i], "prefill") != 0 && strcmp(a->phase[i], "decode") != 0 && strcmp(a->phase[i], "copy") != 0)
-            SS_FAIL(SS_USAGE, "%s: [axes] phase '%s' is not known (prefill, decode, copy)", s->ini->path, a->phase[i]);
+        if (strcmp(a->phase[i], "prefill") != 0 && strcmp(a->phase[i], "decode") != 0 && strcmp(a->phase[i], "eval") != 0 &&
+            strcmp(a->phase[i], "copy") != 0)
+            SS_FAIL(SS_USAGE, "%s: [axes] phase '%s' is not known (prefill, decode, eval, copy)", s->ini->path, a->phase[i]);
     return SS_OK;
 }
 

@@ -162,12 +162,22 @@ static enum ss_err seed_shape(struct ss_shape *s, const struct ss_ini *ini)
     return ss_shape_check(s, ini->path);
 }
 
+/* A path in an ini file is relative to the project's root. */
+static enum ss_err at_home(char *out, size_t size, const struct ss_ini *ini, const char *key, const char *value)
+{
+    bool absolute = value[0] == '/';
+    int n = snprintf(out, size, "%s%s%s", absolute ? "" : ss_home(), absolute ? "" : "/", value);
+    if (n < 0 || (size_t)n >= size)
+        SS_FAIL(SS_USAGE, "%s: %s: path longer than %zu characters; use a shorter one", ini->path, key, size - 1);
+    return SS_OK;
+}
+
 static enum ss_err from_ini(struct ss_model *m, const char *name, const char *path)
 {
     static const char *const seed_keys[] = {"model.title", "model.d_model", "model.d_ff",  "model.n_layers", "model.n_heads",
                                             "model.n_kv",  "model.d_head",  "model.vocab", "model.max_seq",  "model.rope_theta",
                                             "model.eps",   "model.tied",    NULL};
-    static const char *const checkpoint_keys[] = {"model.title", "model.checkpoint", NULL};
+    static const char *const checkpoint_keys[] = {"model.title", "model.checkpoint", "model.text", NULL};
     enum ss_err err = SS_OK;
     struct ss_ini ini = {0};
     const char *title = "";
@@ -179,11 +189,11 @@ static enum ss_err from_ini(struct ss_model *m, const char *name, const char *pa
     if (*title == '\0' || strlen(title) >= sizeof m->title)
         SS_FAIL_OUT(SS_USAGE, "%s: give 1 to %zu characters", where, sizeof m->title - 1);
     if (checkpoint != NULL) {
-        bool absolute = checkpoint[0] == '/';
-        int n = snprintf(dir, sizeof dir, "%s%s%s", absolute ? "" : ss_home(), absolute ? "" : "/", checkpoint);
-        if (n < 0 || (size_t)n >= sizeof dir)
-            SS_FAIL_OUT(SS_USAGE, "%s: checkpoint: path longer than %zu characters; use a shorter one", path, sizeof dir - 1);
+        SS_TRY_OUT(at_home(dir, sizeof dir, &ini, "checkpoint", checkpoint));
         SS_TRY_OUT(ss_model_from_dir(m, dir));
+        const char *text = ss_ini_get(&ini, "model", "text");
+        if (text != NULL)
+            SS_TRY_OUT(at_home(m->text, sizeof m->text, &ini, "text", text));
     } else {
         SS_TRY_OUT(seed_shape(&m->shape, &ini));
         m->source = SS_FROM_SEED;

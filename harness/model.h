@@ -25,6 +25,7 @@ struct ss_model {
     struct ss_shape shape;
     enum ss_weight_source source;
     char path[1024]; /* checkpoint directory, "" for seed */
+    char text[1024]; /* held-out text for phase eval, "" for none */
 };
 
 /* Rows of the fused projection [q; k; v]: (n_heads + 2 n_kv) * d_head. */
@@ -35,7 +36,7 @@ size_t ss_shape_layer_params(const struct ss_shape *s);
 size_t ss_shape_params(const struct ss_shape *s);
 
 /* name is the stem of experiments/models/NAME.ini, or a directory with config.json (+ safetensors).
-   A model ini has [model] with exactly: title, and either `checkpoint = DIR` or the keys
+   A model ini has [model] with exactly: title, and either `checkpoint = DIR` (with `text = FILE` or not) or the keys
    d_model d_ff n_layers n_heads n_kv d_head vocab max_seq rope_theta eps tied. Unknown key, bad value, missing file: SS_USAGE,
    naming file and line. */
 SS_CHECKED enum ss_err ss_model_find(struct ss_model *m, const char *name);

@@ -116,8 +116,11 @@ static void status_counts(struct ss_text *out, const struct ss_report *r, size_t
         n[c->status]++;
         few += c->status == SS_MEASURED && c->reps < 6;
         char text[64];
-        snprintf(text, sizeof text, "%s%zu on %s", ss_cell_decodes(&c->cell) ? "1 after " : "", c->cell.tokens,
-                 c->cell.backend);
+        snprintf(text, sizeof text, "%s%zu on %s",
+                 ss_cell_evaluates(&c->cell) ? "windows of "
+                 : ss_cell_decodes(&c->cell) ? "1 after "
+                                             : "",
+                 c->cell.tokens, c->cell.backend);
         if (c->status == SS_MEASURED && !has_entry(ss_text_str(&tokens), text)) /* once for all options; lengths ascend */
             ss_text_add(&tokens, "%s%s", tokens.n ? ", " : "", text);
     }

@@ -73,5 +73,7 @@ void ss_session_close(struct ss_session *s);
 struct ss_distance {
     double max_abs, rel_l2, kl, top1; /* KL(ref || x) in nats and top-1 agreement in [0,1]: means over rows */
 };
+/* ln of the sum of exp(x), and the position of the largest x. */
+double ss_log_sum(const float *x, size_t n, size_t *top);
 void ss_distance(struct ss_distance *d, const float *x, const float *ref, size_t rows, size_t vocab);
 #endif

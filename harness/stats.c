@@ -100,6 +100,15 @@ static double resampled_median(const double *sorted, size_t n, uint32_t *drawn, 
     return (lower + sorted[i]) / 2;
 }
 
+/* The interval from what RESAMPLES resamples gave, which it sorts. */
+static void set_percentiles(struct ss_estimate *e, double *resampled)
+{
+    qsort(resampled, RESAMPLES, sizeof *resampled, compare);
+    e->low = resampled[(RESAMPLES + 1) / 40 - 1];
+    e->high = resampled[(RESAMPLES + 1) / 40 * 39 - 1];
+    e->has_interval = true;
+}
+
 enum ss_err ss_median_ratio(struct ss_estimate *e, double *a, size_t n_a, double *b, size_t n_b, uint64_t seed)
 {
     qsort(a, n_a, sizeof *a, compare);
@@ -116,14 +125,34 @@ enum ss_err ss_median_ratio(struct ss_estimate *e, double *a, size_t n_a, double
         double above = resampled_median(a, n_a, drawn, &seed);
         ratio[i] = above / resampled_median(b, n_b, drawn, &seed);
     }
-    qsort(ratio, RESAMPLES, sizeof *ratio, compare);
-    e->low = ratio[(RESAMPLES + 1) / 40 - 1];
-    e->high = ratio[(RESAMPLES + 1) / 40 * 39 - 1];
-    e->has_interval = true;
+    set_percentiles(e, ratio);
 out:
     free(ratio);
     free(drawn);
     return err;
+}
+
+enum ss_err ss_mean_estimate(struct ss_estimate *e, const double *x, size_t n, uint64_t seed)
+{
+    SS_REQUIRE(n >= 1);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    *e = (struct ss_estimate){.value = sum / (double)n};
+    if (n < SS_STATS_MIN || !isfinite(e->value))
+        return SS_OK;
+    double *mean = malloc(RESAMPLES * sizeof *mean);
+    if (!mean)
+        SS_FAIL(SS_ENV, "no memory for a bootstrap of %zu samples; close other programs", n);
+    for (size_t i = 0; i < RESAMPLES; i++) {
+        sum = 0;
+        for (size_t k = 0; k < n; k++)
+            sum += x[(unsigned __int128)next_random(&seed) * n >> 64];
+        mean[i] = sum / (double)n;
+    }
+    set_percentiles(e, mean);
+    free(mean);
+    return SS_OK;
 }
 
 /* P(|T| <= t) for integer df as a finite sum (Abramowitz & Stegun 26.7.3 for odd df, 26.7.4 for even). */

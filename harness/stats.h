@@ -45,6 +45,10 @@ bool ss_stop(const struct ss_stop *rule, double *x, size_t n, double seconds);
    No interval below SS_STATS_MIN samples on either side. Sorts a and b in place. */
 SS_CHECKED enum ss_err ss_median_ratio(struct ss_estimate *e, double *a, size_t n_a, double *b, size_t n_b, uint64_t seed);
 
+/* Mean of x (n >= 1) with a percentile-bootstrap interval of the same kind; none below SS_STATS_MIN samples. Pairs are compared
+   by giving their differences. */
+SS_CHECKED enum ss_err ss_mean_estimate(struct ss_estimate *e, const double *x, size_t n, uint64_t seed);
+
 /* y = c x^exponent by least squares on ln y over ln x. */
 struct ss_fit {
     size_t n;

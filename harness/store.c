@@ -97,6 +97,41 @@ static void put_times(struct ss_out *o, hid_t group, const struct ss_result *r, 
     free(column);
 }
 
+/* Of phase eval. */
+static void put_windows(struct ss_out *o, hid_t group, const struct ss_result *r, hid_t rep)
+{
+    int64_t *index = malloc((r->reps + 1) * sizeof *index);
+    double *nats = malloc((r->reps + 1) * sizeof *nats);
+    if (!index || !nats) {
+        o->ok = false;
+        free(index);
+        free(nats);
+        return;
+    }
+    const int scores = r->has_plain ? SS_STORE_SCORES : 1;
+    for (size_t k = 0, in_process = 0; k < r->reps; k++) {
+        in_process = k > 0 && r->pass[k].process == r->pass[k - 1].process ? in_process + 1 : 0;
+        index[k] = (int64_t)in_process;
+    }
+    ss_put_array(o, group, &ss_store_window, H5T_STD_I64LE, index, 1, &rep);
+    for (int i = 0; i < scores; i++) {
+        const struct ss_field *x = &ss_store_nats[i], *hits = &ss_store_hits[i];
+        for (size_t k = 0; k < r->reps; k++) {
+            memcpy(&nats[k], (const char *)&r->window[k] + x->offset, sizeof *nats);
+            memcpy(&index[k], (const char *)&r->window[k] + hits->offset, sizeof *index);
+        }
+        ss_put_array(o, group, &(struct ss_name){x->name, x->unit, x->long_name}, H5T_IEEE_F64LE, nats, 1, &rep);
+        ss_put_array(o, group, &(struct ss_name){hits->name, hits->unit, hits->long_name}, H5T_STD_I64LE, index, 1, &rep);
+    }
+    free(index);
+    free(nats);
+    if (!r->predicted)
+        return;
+    hid_t scale[] = {rep, put_count(o, group, &(struct ss_name){"position", "1", "position in the window"}, r->cell.tokens)};
+    ss_put_array(o, group, &ss_store_predicted, H5T_STD_I32LE, r->predicted, 2, scale);
+    ss_out_done(scale[1]);
+}
+
 /* One scalar dataset per counter, and per tag where peaks are given. */
 static void put_counters(struct ss_out *o, const char *path, const struct ss_counters *c, const int64_t *peak)
 {
@@ -170,6 +205,8 @@ static void put_cell(struct ss_out *o, const struct ss_result *r)
     hid_t op = put_names(o, group, &(struct ss_name){"op", "1", "operation"}, ss_op_names, SS_N_OPS);
     hid_t dir = put_names(o, group, &(struct ss_name){"dir", "1", "sender and receiver"}, ss_dir_names, SS_N_DIRS);
     put_times(o, group, r, rep, op);
+    if (r->window)
+        put_windows(o, group, r, rep);
     hid_t wire[] = {layer, op, dir};
     ss_put_array(o, group, &(struct ss_name){"wire_bytes", "B", "bytes sent in one pass"}, H5T_STD_I64LE, r->wire.bytes, 3,
                  wire);

@@ -42,6 +42,16 @@ const struct ss_field ss_store_fits[SS_STORE_FITS] = {
     {"function_error", "1", "largest error in between, over all entries: absolute, of recip and rsqrt relative",
      offsetof(struct ss_function_fit, error), true},
 };
+const struct ss_field ss_store_nats[SS_STORE_SCORES] = {
+    {"xent", "nat", "mean cross-entropy of the next token over the window", offsetof(struct ss_window, nats), true},
+    {"xent_plain", "nat", "the same of plain fp32, the reference cell", offsetof(struct ss_window, plain_nats), true},
+};
+const struct ss_field ss_store_hits[SS_STORE_SCORES] = {
+    {"top1_next", "1", "positions whose most likely token is the next one", offsetof(struct ss_window, right), true},
+    {"top1_plain", "1", "positions whose most likely token is that of plain fp32", offsetof(struct ss_window, agree), true},
+};
+const struct ss_name ss_store_window = {"window", "1", "window of the text that the repetition evaluated"};
+const struct ss_name ss_store_predicted = {"predicted", "1", "most likely token after each position of a window"};
 const struct ss_name ss_store_arguments_seen = {"arguments_seen", "1",
                                                 "arguments in one pass of plain fp32, the reference cell (no party sees them)"};
 const struct ss_name ss_store_outside = {"out_of_range", "1",

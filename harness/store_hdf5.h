@@ -9,13 +9,13 @@
 #include "harness/store.h"
 
 /* Root attributes by which a file is recognised: one cell in /env, /config and /cell, or many, each in /<id>/env, ... The
-   version rises with every change of layout, but not with datasets that may be absent: fits and arguments of functions, and
-   /cell/process (since cells are repeated; without it, all repetitions ran in one process). */
+   version rises with every change of layout, but not with datasets that may be absent: fits and arguments of functions,
+   windows of phase eval, and /cell/process (since cells are repeated; without it, all repetitions ran in one process). */
 #define SS_STORE_FORMAT "shardscale cell"
 #define SS_STORE_MANY "shardscale cells"
 enum { SS_STORE_VERSION = 1 };
 
-enum { SS_STORE_TIMES = 9, SS_STORE_SHAPE = 8, SS_STORE_ERRORS = 4, SS_STORE_FITS = 3 };
+enum { SS_STORE_TIMES = 9, SS_STORE_SHAPE = 8, SS_STORE_ERRORS = 4, SS_STORE_FITS = 3, SS_STORE_SCORES = 2 };
 /* One 64-bit number of a struct, and the dataset or attribute that holds it. */
 struct ss_field {
     const char *name, *unit, *long_name;
@@ -27,6 +27,9 @@ extern const struct ss_field ss_store_times[SS_STORE_TIMES];
 extern const struct ss_field ss_store_shape[SS_STORE_SHAPE];   /* size_t of struct ss_shape */
 extern const struct ss_field ss_store_errors[SS_STORE_ERRORS]; /* double of struct ss_distance */
 extern const struct ss_field ss_store_fits[SS_STORE_FITS];     /* double of struct ss_function_fit */
+/* Of struct ss_window, one value per repetition, [0] of the cell, [1] beside its reference: double, int64. */
+extern const struct ss_field ss_store_nats[SS_STORE_SCORES], ss_store_hits[SS_STORE_SCORES];
+extern const struct ss_name ss_store_window, ss_store_predicted; /* index of the window; ss_result.predicted */
 /* By function, both over all and outside its fit; by function and bin. */
 extern const struct ss_name ss_store_arguments_seen, ss_store_outside, ss_store_arguments;
 extern const struct ss_name ss_store_process; /* ss_pass.process */

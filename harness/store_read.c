@@ -316,6 +316,41 @@ static void get_functions(struct in *in, hid_t group, struct ss_result *r)
               r->arguments ? r->arguments->count : NULL);
 }
 
+/* Of phase eval: all or none. */
+static void get_windows(struct in *in, hid_t group, struct ss_result *r)
+{
+    const bool measured = ss_cell_evaluates(&r->cell) && r->reps > 0;
+    if (in->bad || !measured)
+        return;
+    hsize_t dims[] = {r->reps, r->cell.tokens};
+    double *nats = calloc(r->reps, sizeof *nats);
+    int64_t *hits = calloc(r->reps, sizeof *hits);
+    r->window = calloc(r->reps, sizeof *r->window);
+    if (!nats || !hits || !r->window) {
+        complain(in, "no memory for %zu windows", r->reps);
+        free(nats);
+        free(hits);
+        return;
+    }
+    r->has_plain = has(in, group, ss_store_nats[1].name);
+    for (int i = 0; i < (r->has_plain ? SS_STORE_SCORES : 1); i++) {
+        get_array(in, group, ss_store_nats[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 1, dims, nats);
+        get_array(in, group, ss_store_hits[i].name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, hits);
+        for (size_t k = 0; k < r->reps && !in->bad; k++) {
+            memcpy((char *)&r->window[k] + ss_store_nats[i].offset, &nats[k], sizeof *nats);
+            memcpy((char *)&r->window[k] + ss_store_hits[i].offset, &hits[k], sizeof *hits);
+        }
+    }
+    free(nats);
+    free(hits);
+    if (!r->cell.reference || get_length(in, group, "position", 1 << 20) != r->cell.tokens)
+        return;
+    r->predicted = calloc(r->reps * r->cell.tokens, sizeof *r->predicted);
+    if (!r->predicted)
+        complain(in, "no memory for the tokens of its windows");
+    get_array(in, group, ss_store_predicted.name, H5T_INTEGER, H5T_NATIVE_INT32, 2, dims, r->predicted);
+}
+
 static void get_logits(struct in *in, hid_t group, struct ss_result *r)
 {
     if (in->bad || H5Lexists(group, "logits", H5P_DEFAULT) <= 0)
@@ -344,6 +379,7 @@ static void get_cell(struct in *in, struct ss_result *r)
     get_counters(in, "cell/expected", &r->expected, NULL);
     get_error(in, r);
     get_functions(in, group, r);
+    get_windows(in, group, r);
     get_logits(in, group, r);
     H5Oclose(group);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "harness/store.h"
+#include "harness/windows.h"
 
 enum ss_err ss_reference_of(struct ss_cell *ref, const struct ss_cell *c)
 {
@@ -49,7 +50,10 @@ void ss_cell_label(char *out, size_t size, const struct ss_cell *c)
     if (!c->reference)
         unusual_options(options, sizeof options, c);
     snprintf(out, size, "%s %s%s %s%zu tokens%s", c->model, c->reference ? "reference" : c->variant, options,
-             ss_cell_decodes(c) ? "1 token after " : "", c->tokens, where[strcmp(c->backend, "cpu") != 0][c->split]);
+             ss_cell_evaluates(c) ? "windows of "
+             : ss_cell_decodes(c) ? "1 token after "
+                                  : "",
+             c->tokens, where[strcmp(c->backend, "cpu") != 0][c->split]);
 }
 
 /* Estimates for one device: KV cache and activations of every party on it, eight buffers of the widest rows; weights by
@@ -64,7 +68,7 @@ static void estimate(struct ss_planned *p, const struct ss_variant *v)
     size_t cache = 2 * s->n_layers * s->n_kv * s->d_head;
     size_t rows = 8 * (s->d_model + ss_shape_qkv_rows(s) + 3 * s->d_ff);
     const struct ss_job job = ss_cell_job(&p->cell, s, NULL);
-    size_t rest = parties * value * ((job.past + job.tokens) * (cache + rows) + s->vocab);
+    size_t rest = parties * value * ((job.past + job.tokens) * (cache + rows) + ss_cell_rows(&p->cell) * s->vocab);
     p->memory_bytes = streaming + rest;
     p->memory_bytes_whole = resident + rest;
 }
@@ -86,6 +90,8 @@ static enum ss_err describe(struct ss_planned *p)
     SS_REQUIRE(v); /* ss_experiment_read knows only variants of this build */
     struct ss_model m;
     SS_TRY(ss_model_find(&m, p->cell.model));
+    if (ss_cell_evaluates(&p->cell))
+        SS_TRY(ss_eval_check(&m, &p->cell));
     p->shape = m.shape;
     p->params = ss_shape_params(&m.shape);
     estimate(p, v);
@@ -134,9 +140,10 @@ enum ss_err ss_plan_add(struct ss_plan *p, const struct ss_experiment *e)
 {
     for (size_t i = 0; i < e->n_cells; i++) {
         struct ss_effort effort = e->effort;
-        if (e->cells[i].reference) { /* wanted for its logits, which are the same every time */
+        if (e->cells[i].reference) { /* wanted for its logits, which are the same every time; of phase eval, for all windows */
             effort.warmup = 0;
-            effort.reps_min = effort.reps_max = effort.repeats = 1;
+            effort.reps_min = effort.reps_max = ss_cell_evaluates(&e->cells[i]) ? effort.reps_max : 1;
+            effort.repeats = 1;
         }
         struct ss_planned *old = find(p, e->cells[i].id);
         if (old)

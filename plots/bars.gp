@@ -13,7 +13,7 @@ bar_high(s) = valid(3 * s + 1) ? column(3 * s + 1) : y(s)
 
 set format y yformat
 set xrange [-0.55 : STATS_records - 0.45]
-set yrange [bottom : *]
+if (log) { set yrange [bottom : *] } else { set yrange [* < 0 : 0 < *] } # differences may be below zero
 set xtics scale 0
 set boxwidth width * 0.88
 do for [f in formats] {

@@ -115,6 +115,26 @@ Test(stats, ratio_of_medians)
     cr_expect(f.low == 1 && f.high == 1);
 }
 
+Test(stats, mean_with_a_bootstrap_interval)
+{
+    double x[100];
+    struct ss_estimate e, f;
+    for (int i = 0; i < 100; i++)
+        x[i] = i % 2 ? 4 : 2; /* standard error of the mean 0.1 */
+    cr_assert_eq(ss_mean_estimate(&e, x, 100, 1), SS_OK);
+    cr_expect(e.has_interval && e.value == 3);
+    NEAR(e.low, 3 - 0.196, 0.03);
+    NEAR(e.high, 3 + 0.196, 0.03);
+    cr_assert_eq(ss_mean_estimate(&f, x, 100, 1), SS_OK);
+    cr_expect_arr_eq(&e, &f, sizeof e, "the same seed gives the same interval");
+    cr_assert_eq(ss_mean_estimate(&f, x, 5, 1), SS_OK);
+    cr_expect(!f.has_interval && f.value == 2.8);
+    for (int i = 0; i < 100; i++)
+        x[i] = 0;
+    cr_assert_eq(ss_mean_estimate(&f, x, 6, 1), SS_OK);
+    cr_expect(f.has_interval && f.low == 0 && f.high == 0);
+}
+
 Test(stats, bootstrap_interval_agrees_with_the_exact_one)
 {
     /* With one side constant, P(median of the resample <= x_(k)) is P(Bin(n, k/n) >= (n+1)/2): for n = 21 the 2.5% and 97.5%

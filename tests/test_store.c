@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <hdf5.h> /* to make an older file of a cell */
+#include <hdf5_hl.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -145,6 +146,13 @@ static void expect_equal(const struct ss_result *a, const struct ss_result *b)
     cr_assert_eq(a->arguments == NULL, b->arguments == NULL);
     if (a->arguments)
         cr_expect_arr_eq(a->arguments, b->arguments, sizeof *a->arguments);
+    cr_assert_eq(a->window == NULL, b->window == NULL);
+    cr_expect_eq(a->has_plain, b->has_plain);
+    if (a->window)
+        cr_expect_arr_eq(a->window, b->window, a->reps * sizeof *a->window);
+    cr_assert_eq(a->predicted == NULL, b->predicted == NULL);
+    if (a->predicted)
+        cr_expect_arr_eq(a->predicted, b->predicted, a->reps * a->cell.tokens * sizeof *a->predicted);
     cr_expect_eq(a->params, b->params);
     cr_expect_eq(a->shape.d_ff, b->shape.d_ff);
     cr_expect_eq(a->shape.max_seq, b->shape.max_seq);
@@ -221,6 +229,65 @@ Test(store, files_from_before_cells_were_repeated_are_one_process)
     expect_equal(&r, &back);
     ss_result_free(&r);
     ss_result_free(&back);
+}
+
+/* As xarray reads it: units, long names, and a coordinate for every dimension. */
+static void expect_described(hid_t file, const char *name, const char *coordinate)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/cell/%s", name);
+    hid_t set = H5Dopen2(file, path, H5P_DEFAULT);
+    cr_assert(set >= 0, "%s", path);
+    cr_expect(H5Aexists(set, "units") > 0 && H5Aexists(set, "long_name") > 0, "%s", path);
+    snprintf(path, sizeof path, "/cell/%s", coordinate);
+    hid_t scale = H5Dopen2(file, path, H5P_DEFAULT);
+    cr_assert(scale >= 0 && H5DSis_scale(scale) > 0, "%s", path);
+    cr_expect(H5DSis_attached(set, scale, strcmp(coordinate, "position") == 0 ? 1 : 0) > 0, "%s over %s", name, coordinate);
+    H5Dclose(scale);
+    H5Dclose(set);
+}
+
+Test(store, windows_of_a_text_are_read_back)
+{
+    struct ss_result r, back;
+    char path[PATH_MAX];
+    fill(&r, 1, 7, 2);
+    snprintf(r.cell.phase, sizeof r.cell.phase, "eval");
+    r.cell.tokens = 5;
+    r.cell.reference = true;
+    ss_cell_identify(&r.cell);
+    r.window = calloc(7, sizeof *r.window);
+    r.predicted = calloc(7 * 5, sizeof *r.predicted);
+    for (int i = 0; i < 7; i++)
+        r.window[i] = (struct ss_window){.nats = 1 + 1.0 / (i + 3), .right = 100 + i};
+    for (int i = 0; i < 7 * 5; i++)
+        r.predicted[i] = 255 - i;
+    write_and_compare(&r); /* a reference */
+    free(r.predicted);
+    r.predicted = NULL;
+    r.cell.reference = false;
+    ss_cell_identify(&r.cell);
+    write_and_compare(&r); /* without a reference */
+    r.has_plain = true;
+    for (int i = 0; i < 7; i++) {
+        r.window[i].plain_nats = 2 - 1.0 / (i + 3);
+        r.window[i].agree = 200 + i;
+    }
+    write_and_compare(&r);
+    ss_store_path(path, sizeof path, dir, &r.cell);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    static const char *const names[] = {"window", "xent", "xent_plain", "top1_next", "top1_plain"};
+    for (size_t i = 0; i < 5; i++)
+        expect_described(file, names[i], "rep");
+    int64_t window[7];
+    hid_t set = H5Dopen2(file, "/cell/window", H5P_DEFAULT);
+    cr_assert(H5Dread(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, window) >= 0);
+    cr_expect_arr_eq(window, ((int64_t[]){0, 1, 2, 0, 1, 2, 0}), sizeof window, "three to a process");
+    H5Dclose(set);
+    cr_assert(H5Ldelete(file, "/cell/xent", H5P_DEFAULT) >= 0 && H5Fclose(file) >= 0);
+    cr_expect_eq(ss_store_read(&back, path), SS_RESULTS);
+    cr_expect_not_null(strstr(ss_last_error(), "dataset xent is missing"), "%s", ss_last_error());
+    ss_result_free(&r);
 }
 
 Test(store, missing_directories_are_made)
