@@ -461,12 +461,12 @@ bool ss_session_resident(const struct ss_session *s)
 
 const char *ss_session_cc_mode(const struct ss_session *s)
 {
-    const char *mode = s->ctx[speaker(s)].cc_mode;
+    const char *mode = s->ctx[home(s)].cc_mode;
     return mode ? mode : "none";
 }
 
 const char *ss_session_attestation(const struct ss_session *s)
 {
-    const char *attestation = s->ctx[speaker(s)].attestation;
+    const char *attestation = s->ctx[home(s)].attestation;
     return attestation ? attestation : "none";
 }

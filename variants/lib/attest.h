@@ -70,19 +70,22 @@ void ss_attest_verify(struct ss_verdict *v, const struct ss_evidence *e, const c
 void ss_verdict_print(char *out, size_t size, const struct ss_verdict *v);
 
 /* ---- who makes evidence */
+#define SS_CC_HARDWARE "hardware"
+#define SS_CC_EMULATED "emulated"
+#define SS_CC_VERIFIED "verified"
+#define SS_CC_SOFTWARE "software"
 struct ss_attestor {
-    const char *cc_mode, *attestation; /* "hardware", "verified" or "emulated", "software" */
+    const char *cc_mode, *attestation; /* the first and the third of these, or the second and the fourth */
     enum ss_err (*attest)(struct ss_attestor *a, struct ss_evidence *e, const uint8_t nonce[SS_ATTEST_NONCE]);
     void (*close)(struct ss_attestor *a);
-    char root[SS_CHAIN_MAX]; /* PEM of the root that a client must pin */
-    size_t root_bytes;
+    char root[SS_CHAIN_MAX]; /* software: PEM of the root that a client must pin */
+    size_t root_bytes;       /* hardware: 0, a client has the vendor's root from elsewhere */
     void *state;
 };
 /* A P-384 chain of its own, made at random. Measures this program's file: block 1 and the FWID are its SHA-384, block 2 that of
    the commit. Proves nothing to anyone: the machine that it runs on has the key. */
 SS_CHECKED enum ss_err ss_attestor_software(struct ss_attestor *a);
-/* The GPU that CUDA calls 0, by NVML. Only where confidential computing is on; the root that it is held against is the file
-   that SHARDSCALE_ATTEST_ROOT names. */
+/* The GPU that CUDA calls 0, by NVML. Only where confidential computing is on. */
 SS_CHECKED enum ss_err ss_attestor_gpu(struct ss_attestor *a);
 /* NVML says that confidential computing is on, not in its debugging mode. false without NVML. */
 bool ss_attest_gpu_has_cc(void);
