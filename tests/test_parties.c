@@ -3,10 +3,13 @@
 #include <criterion/parameterized.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -182,6 +185,72 @@ ParameterizedTest(struct how *how, parties, processes_give_the_same_logits_and_c
     free(a);
     free(b);
     run_close(&r);
+}
+
+/* ---- keys of a long connection */
+struct end {
+    struct ss_tls *tls;
+    struct ss_stream s;
+    bool server;
+    int updates; /* key updates seen, its own and the other's */
+    bool good;
+};
+enum { LONG_BYTES = 1 << 20, KEY_BYTES = 1 << 17 };
+
+static void count_updates(int sent, int version, int type, const void *message, size_t bytes, SSL *ssl, void *arg)
+{
+    (void)sent;
+    (void)version;
+    (void)ssl;
+    if (type == SSL3_RT_HANDSHAKE && bytes > 0 && *(const uint8_t *)message == SSL3_MT_KEY_UPDATE)
+        ++*(int *)arg;
+}
+
+/* The server sends, the client listens. */
+static void *one_end(void *arg)
+{
+    struct end *e = arg;
+    uint8_t *data = calloc(1, LONG_BYTES), seen = 0;
+    const int64_t deadline_ms = ss_now_ms() + 20000;
+    e->good = ss_tls_secure(e->tls, &e->s, e->server, deadline_ms) == SS_OK;
+    if (e->good) {
+        SSL_set_msg_callback(e->s.ssl, count_updates);
+        SSL_set_msg_callback_arg(e->s.ssl, &e->updates);
+        e->s.key_bytes = KEY_BYTES;
+        memset(data, e->server ? 7 : 0, LONG_BYTES);
+        e->good = (e->server ? ss_stream_write_all(&e->s, data, LONG_BYTES, deadline_ms)
+                             : ss_stream_read_all(&e->s, data, LONG_BYTES, deadline_ms)) == SS_OK;
+    }
+    for (size_t i = 0; i < LONG_BYTES; i++)
+        seen |= data[i] ^ 7;
+    e->good = e->good && seen == 0;
+    free(data);
+    return NULL;
+}
+
+Test(parties, a_long_connection_takes_new_keys, .timeout = 60)
+{
+    struct key key[2];
+    struct end end[2] = {{.server = true}, {.server = false}};
+    pthread_t thread[2];
+    int fd[2];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+    make_key(&key[0]);
+    make_key(&key[1]);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(ss_tls_open(&end[i].tls, key[i].path, (const uint8_t(*)[SS_KEY_DIGEST])key[1 - i].digest, 1), SS_OK);
+        end[i].s = (struct ss_stream){.fd = fd[i], .peer = "pair"};
+        cr_assert_eq(pthread_create(&thread[i], NULL, one_end, &end[i]), 0);
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < 2; i++) {
+        cr_expect(end[i].good, "%s", ss_last_error());
+        cr_expect_eq(end[i].updates, LONG_BYTES / KEY_BYTES - 1, "end %d saw %d key updates", i, end[i].updates);
+        ss_stream_close(&end[i].s);
+        ss_tls_close(end[i].tls);
+        unlink(key[i].path);
+    }
 }
 
 /* A key that is pinned for another role, then one that is not pinned at all: P0 refuses both, and nobody has a run. */
