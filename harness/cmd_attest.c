@@ -70,7 +70,8 @@ static enum ss_err verify(bool *held, const json_t *object, const char *path, co
     struct ss_verdict v;
     enum ss_err err = SS_OK;
     struct ss_evidence *e = calloc(1, sizeof *e);
-    SS_REQUIRE(e);
+    if (!e)
+        SS_FAIL(SS_ENV, "out of memory for a GPU's evidence");
     SS_TRY_OUT(decode(e->report, sizeof e->report, &e->report_bytes, object, "evidence", path));
     SS_TRY_OUT(decode(e->chain, sizeof e->chain, &e->chain_bytes, object, "certificate", path));
     SS_TRY_OUT(read_hex(nonce, json_string_value(json_object_get(object, "nonce")), path));

@@ -1,11 +1,15 @@
 /* attest.h — attestation evidence: a signed report with the certificate chain of the signing device, in the format of NVIDIA
    Hopper GPUs (NVIDIA nvtrust, guest_tools/gpu_verifiers/local_gpu_verifier is the public reference). A report is
 
-     request (37)   SPDM 1.1 GET_MEASUREMENTS: 0x11, 0xe0, 0x01 (sign), 0xff (all blocks), nonce (32), slot
-     response       0x11, 0x60, -, -, blocks (1), record length (3), record, responder's nonce (32), opaque length (2), opaque
-   data record         per block: index (1), 0x01 (DMTF), size (2), value type (1), value length (2), value opaque data fields
-   of type (2), length (2), value; type 20 is the identity (FWID) of the firmware that signs signature (96) ECDSA P-384, r | s
-   big-endian, over SHA-384 of all that stands before it
+     request (37)     SPDM 1.1 GET_MEASUREMENTS: 0x11, 0xe0, 0x01 (sign), 0xff (all blocks), nonce (32), slot
+
+     response         0x11, 0x60, -, -, blocks (1), record length (3), record, responder's nonce (32), opaque length (2), opaque
+
+     record           per block: index (1), 0x01 (DMTF), size (2), value type (1), value length (2), value
+
+     opaque           fields of type (2), length (2), value; type 20 is the identity (FWID) of the firmware that signs
+
+     signature (96)   ECDSA P-384, r | s big-endian, over SHA-384 of all that stands before it
 
    integers little-endian (DMTF DSP0274 1.1). The chain is PEM, the signing certificate first, the root last; the signing
    certificate has a DICE extension (2.23.133.5.4.1): version, the issuer's public key, SHA-384 FWID. */

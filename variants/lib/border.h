@@ -1,8 +1,8 @@
 /* border.h — the border between the client (P0) and the enclave (P1): an attested key exchange, then sealed frames only.
 
      P0 -> P1  hello      challenge (32), X25519 public key of this session (32)
-     P1 -> P0  evidence   X25519 public key (32), evidence for nonce = SHA-256("shardscale border nonce" | challenge | P0's key
-   | P1's)
+
+     P1 -> P0  evidence   X25519 public key (32), evidence for nonce = SHA-256(label | challenge | P0's key | P1's key)
 
    P0 verifies the evidence against its pinned root and that nonce before it sends anything: the report is fresh (the challenge
    is P0's) and stands for this enclave's key. Keys: HKDF-SHA256(X25519, salt = SHA-256(nonce | report | chain), info =
