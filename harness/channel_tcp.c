@@ -164,18 +164,24 @@ enum ss_err ss_part(struct ss_ctx *c)
     return parted ? SS_OK : SS_ENV;
 }
 
-static void tcp_abort(struct ss_channel *ch)
+static void give_up(struct ss_tcp *t, const char *why)
 {
-    struct ss_tcp *t = of(ch);
     pthread_mutex_lock(&t->lock);
-    ss_tcp_give_up(t);
+    ss_tcp_give_up(t, why);
     pthread_mutex_unlock(&t->lock);
 }
 
-/* After this no other thread touches the links. */
+/* A role's job has failed: the last error is its own. */
+static void tcp_abort(struct ss_channel *ch)
+{
+    give_up(of(ch), ss_last_error());
+}
+
+/* After this no other thread touches the links. If the run is not over, the last error may be about this role's private input:
+   the peers do not get it. */
 static void stop(struct ss_tcp *t)
 {
-    tcp_abort(&t->base);
+    give_up(t, "");
     if (t->running)
         pthread_join(t->io, NULL);
     t->running = false;

@@ -41,14 +41,25 @@ static enum ss_err read_hex(uint8_t nonce[SS_ATTEST_NONCE], const char *hex, con
     return SS_OK;
 }
 
+/* Text that nobody vouches for: without what could steer a terminal. */
+static void print_said(const char *what, const char *text, size_t n, const char *by)
+{
+    char shown[33];
+    size_t i = 0;
+    for (; i < n && i + 1 < sizeof shown && text[i]; i++)
+        shown[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+    shown[i] = '\0';
+    printf("%-11s  %-18s  %s (as the %s says)\n", "", what, shown, by);
+}
+
 static void print_facts(const struct ss_evidence *e, const json_t *object)
 {
     struct ss_report r;
     const char *arch = json_string_value(json_object_get(object, "arch"));
     if (arch)
-        printf("%-11s  %-18s  %.32s (as the file says)\n", "", "architecture", arch);
+        print_said("architecture", arch, strlen(arch), "file");
     if (!ss_report_parse(&r, e) && r.driver.p)
-        printf("%-11s  %-18s  %.*s\n", "", "driver", (int)strnlen((const char *)r.driver.p, r.driver.n), r.driver.p);
+        print_said("driver", (const char *)r.driver.p, r.driver.n, "report");
 }
 
 /* asked: what the user gave by --nonce, or NULL. */
@@ -59,7 +70,8 @@ static enum ss_err verify(bool *held, const json_t *object, const char *path, co
     struct ss_verdict v;
     enum ss_err err = SS_OK;
     struct ss_evidence *e = calloc(1, sizeof *e);
-    SS_REQUIRE(e);
+    if (!e)
+        SS_FAIL(SS_ENV, "out of memory for a GPU's evidence");
     SS_TRY_OUT(decode(e->report, sizeof e->report, &e->report_bytes, object, "evidence", path));
     SS_TRY_OUT(decode(e->chain, sizeof e->chain, &e->chain_bytes, object, "certificate", path));
     SS_TRY_OUT(read_hex(nonce, json_string_value(json_object_get(object, "nonce")), path));

@@ -57,7 +57,7 @@ struct party_flags {
     }
 
 static const char party_help[] =
-    "\nThree processes (v2, v3 and v3-ot have a dealer; without one leave out the first and --dealer):\n"
+    "\nThree processes (v3-cc has no dealer: leave out the first and --dealer; there party 1 is the enclave):\n"
     "  shardscale forward --party dealer --listen 127.0.0.1:7002 --weights DIR --variant V\n"
     "  shardscale forward --party 1 --connect 127.0.0.1:7001 --dealer 127.0.0.1:7002 --weights DIR --variant V\n"
     "  shardscale forward --party 0 --listen 127.0.0.1:7001 --dealer 127.0.0.1:7002 --weights DIR --variant V \\\n"

@@ -3,6 +3,7 @@
 #include "harness/session.h"
 
 #include <omp.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -252,6 +253,13 @@ out:
     return err;
 }
 
+static void wipe(float *values, size_t n)
+{
+    if (values)
+        sodium_memzero(values, n * sizeof *values);
+    free(values);
+}
+
 void ss_session_close(struct ss_session *s)
 {
     if (!s)
@@ -262,8 +270,8 @@ void ss_session_close(struct ss_session *s)
     ss_channel_free(s->channel);
     for (int role = 0; role < SS_N_ROLES; role++)
         ss_wire_free(&s->ctx[role].wire); /* over TCP: of the roles that are elsewhere */
-    free(s->h_x);
-    free(s->own_logits);
+    wipe(s->h_x, s->config.max_tokens * s->config.model->shape.d_model);
+    wipe(s->own_logits, (s->config.all_logits ? s->config.max_tokens : 1) * s->config.model->shape.vocab);
     free(s);
 }
 
@@ -465,12 +473,12 @@ bool ss_session_resident(const struct ss_session *s)
 
 const char *ss_session_cc_mode(const struct ss_session *s)
 {
-    const char *mode = s->ctx[speaker(s)].cc_mode;
+    const char *mode = s->ctx[home(s)].cc_mode;
     return mode ? mode : "none";
 }
 
 const char *ss_session_attestation(const struct ss_session *s)
 {
-    const char *attestation = s->ctx[speaker(s)].attestation;
+    const char *attestation = s->ctx[home(s)].attestation;
     return attestation ? attestation : "none";
 }

@@ -64,7 +64,8 @@ bool ss_session_resident(const struct ss_session *s);
 /* What the last pass evaluated in the place of the functions (variant.h). false: floating point. */
 SS_CHECKED enum ss_err ss_session_functions(struct ss_session *s, bool *approximated,
                                             struct ss_function_fit fit[SS_N_FUNCTIONS]);
-/* "hardware" or "emulated"; "verified" or "software"; both "none" for variants without an enclave. */
+/* "hardware" or "emulated"; "verified" or "software"; both "none" for variants without an enclave. As the role of this process
+   knows it, P0's view in one process. */
 const char *ss_session_cc_mode(const struct ss_session *s);
 const char *ss_session_attestation(const struct ss_session *s);
 void ss_session_close(struct ss_session *s);

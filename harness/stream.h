@@ -17,6 +17,8 @@ struct ss_stream {
     char peer[80];              /* "127.0.0.1:7001" */
     uint8_t key[SS_KEY_DIGEST]; /* under TLS: the peer's */
     short waits;                /* POLLIN or POLLOUT that TLS needs before it can go on, 0: none */
+    uint64_t key_bytes;         /* under TLS: so many bytes go out under one key (tests: few) */
+    uint64_t key_used;          /* so many have */
 };
 
 /* Milliseconds of the monotonic clock. */
@@ -38,7 +40,10 @@ SS_CHECKED enum ss_err ss_stream_read_all(struct ss_stream *s, void *to, size_t 
 SS_CHECKED enum ss_err ss_stream_write_all(struct ss_stream *s, const void *from, size_t bytes, int64_t deadline_ms);
 
 /* ---- TLS 1.3 (tls.c). The key is the identity: a certificate is made from it on the spot and never looked at; each side
-   accepts the other only if the SHA-256 of its public key is one that it was given. */
+   accepts the other only if the SHA-256 of its public key is one that it was given. A direction takes its next key after
+   SS_TLS_BYTES_A_KEY: RFC 8446, 5.5, allows AES-GCM 2^24.5 records of 2^14 bytes, a few passes of a large model, and OpenSSL
+   does not count them. */
+#define SS_TLS_BYTES_A_KEY ((uint64_t)1 << 34)
 struct ss_tls;
 /* key_file: a private key in PEM. pins: n digests, one of which a peer's key must have. */
 SS_CHECKED enum ss_err ss_tls_open(struct ss_tls **tls, const char *key_file, const uint8_t (*pins)[SS_KEY_DIGEST], size_t n);

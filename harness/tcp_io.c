@@ -18,11 +18,10 @@ void ss_tcp_wake(struct ss_tcp *t)
 }
 
 /* Frames not begun are dropped; the reason follows the one in hand. */
-void ss_tcp_give_up(struct ss_tcp *t)
+void ss_tcp_give_up(struct ss_tcp *t, const char *why)
 {
     if (t->aborted || t->parted)
         return;
-    const char *why = ss_last_error();
     if (!*why)
         why = "it ended before the run was complete";
     t->aborted = true;
@@ -50,7 +49,7 @@ void ss_tcp_give_up(struct ss_tcp *t)
             enum ss_err said_ = ss_fail(SS_ENV, __FILE__, __LINE__, __VA_ARGS__);                                              \
             (void)said_;                                                                                                       \
         }                                                                                                                      \
-        ss_tcp_give_up(t);                                                                                                     \
+        ss_tcp_give_up(t, ss_last_error());                                                                                    \
     } while (0)
 
 static void lost_connection(struct ss_tcp *t, struct ss_link *l)

@@ -66,7 +66,8 @@ struct ss_tcp {
 void *ss_tcp_io(void *tcp); /* body of the io thread */
 /* With the lock held: moves what can be moved at once, which saves the role a turn of the io thread; true if it is not all. */
 bool ss_tcp_pump(struct ss_tcp *t, struct ss_link *l);
-/* With the lock held: wakes everybody and lets the io thread tell the peers. The reason is the last error. */
-void ss_tcp_give_up(struct ss_tcp *t);
+/* With the lock held: wakes everybody and lets the io thread tell the peers why; "": it ended early. The peers read it: a
+   reason is an error of the channel or of a role's job, never of what else this process does with its input. */
+void ss_tcp_give_up(struct ss_tcp *t, const char *why);
 void ss_tcp_wake(struct ss_tcp *t);
 #endif

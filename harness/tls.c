@@ -141,6 +141,8 @@ static enum ss_io outcome(struct ss_stream *s, int result)
 enum ss_err ss_tls_secure(struct ss_tls *tls, struct ss_stream *s, bool server, int64_t deadline_ms)
 {
     s->ssl = SSL_new(tls->ctx);
+    s->key_bytes = SS_TLS_BYTES_A_KEY;
+    s->key_used = 0;
     if (!s->ssl || SSL_set_fd(s->ssl, s->fd) != 1)
         SS_FAIL(SS_ENV, "OpenSSL cannot begin a connection with %s", s->peer);
     for (;;) {
@@ -179,7 +181,15 @@ enum ss_io ss_tls_read(struct ss_stream *s, void *to, size_t bytes, size_t *got)
 enum ss_io ss_tls_write(struct ss_stream *s, const void *from, size_t bytes, size_t *gone)
 {
     ERR_clear_error();
-    return outcome(s, SSL_write_ex(s->ssl, from, bytes, gone));
+    enum ss_io io = outcome(s, SSL_write_ex(s->ssl, from, bytes, gone));
+    if (io != SS_IO_DONE)
+        return io;
+    s->key_used += *gone;
+    if (s->key_used < s->key_bytes)
+        return SS_IO_DONE;
+    s->key_used = 0;
+    return SSL_key_update(s->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 ? SS_IO_DONE
+                                                                     : SS_IO_BROKEN; /* goes before the next bytes */
 }
 
 void ss_tls_end(struct ss_stream *s)

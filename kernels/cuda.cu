@@ -62,6 +62,8 @@ static void backend_close(struct ss_dev *dev)
         for (int i = 0; i < SCRATCH_N; i++) /* digits of shares */
             if (dev->scratch[i])
                 cudaMemsetAsync(dev->scratch[i], 0, dev->scratch_bytes[i], dev->stream);
+        if (dev->lt_workspace) /* partial sums of their products */
+            cudaMemsetAsync(dev->lt_workspace, 0, LT_WORKSPACE_BYTES, dev->stream);
         cudaStreamSynchronize(dev->stream);
     }
     ss_lt_close(dev);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/scratch.h"
@@ -217,6 +218,53 @@ Test(attest, a_chain_must_be_whole_in_order_and_without_extras)
     unmake(m);
 }
 
+/* The clock of this test binary, libcrypto's included: its own, moved by `ahead` seconds. */
+static time_t ahead;
+time_t time(time_t *out)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const time_t t = now.tv_sec + ahead;
+    if (out)
+        *out = t;
+    return t;
+}
+
+Test(attest, certificates_hold_in_their_time_only)
+{
+    static const struct {
+        time_t ahead;
+        const char *says;
+    } times[] = {{-86400, "not yet valid"}, {0, ""}, {2 * 365 * 86400, "expired"}};
+    struct made *m = make();
+    for (size_t i = 0; i < 3; i++) {
+        ahead = times[i].ahead;
+        verify(m);
+        cr_expect_eq(m->v.check[SS_CHECK_chain].held, times[i].ahead == 0, "%zu: %s", i, m->v.check[SS_CHECK_chain].detail);
+        cr_expect(strstr(m->v.check[SS_CHECK_chain].detail, times[i].says), "%s", m->v.check[SS_CHECK_chain].detail);
+        cr_expect_eq(m->v.all, times[i].ahead == 0);
+    }
+    unmake(m);
+}
+
+/* PEM may be encrypted, and libcrypto then asks the user for a passphrase: evidence of others must not come to that. */
+Test(attest, an_encrypted_certificate_is_refused_without_a_question, .timeout = 20)
+{
+    static const char pem[] = "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n"
+                              "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+                              "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n-----END CERTIFICATE-----\n";
+    struct made *m = make();
+    char left[8];
+    int user[2];
+    cr_assert(pipe(user) == 0 && write(user[1], "secret\n", 7) == 7 && close(user[1]) == 0 && dup2(user[0], 0) == 0);
+    (void)setsid(); /* no terminal: a question would be answered from standard input */
+    memcpy(m->e->chain, pem, sizeof pem - 1);
+    m->e->chain_bytes = sizeof pem - 1;
+    fails(m, SS_CHECK_chain, "encrypted", 0);
+    cr_assert_eq(read(0, left, sizeof left), 7, "the answer was read");
+    unmake(m);
+}
+
 /* Truncations, and random mutations of any length and place: a verdict, never a crash, never a pass unless nothing changed. */
 Test(attest, mutated_evidence_is_refused_quietly)
 {
@@ -286,7 +334,7 @@ static void write_evidence(const struct files *f, const struct made *m, const ch
     sodium_bin2base64(report, sizeof report, m->e->report, m->e->report_bytes, sodium_base64_VARIANT_ORIGINAL);
     sodium_bin2base64(chain, sizeof chain, (const uint8_t *)m->e->chain, m->e->chain_bytes, sodium_base64_VARIANT_ORIGINAL);
     int n = snprintf(json, sizeof json,
-                     "[{\"arch\": \"HOPPER\", \"certificate\": \"%s\", \"evidence\": \"%s\", \"nonce\": \"%s\"}]", chain,
+                     "[{\"arch\": \"HOP\\u001bPER\", \"certificate\": \"%s\", \"evidence\": \"%s\", \"nonce\": \"%s\"}]", chain,
                      report, nonce_hex);
     write_file(f->evidence, json, (size_t)n);
     write_file(f->root, m->attestor.root, m->attestor.root_bytes);
@@ -321,6 +369,7 @@ Test(attest, the_command_prints_each_check_and_fails_with_it)
         cr_assert(strstr(text, ss_check_names[i]), "%s is not printed", ss_check_names[i]);
     cr_assert(strstr(text, "not checked  freshness"));
     cr_assert_not(strstr(text, "FAIL"));
+    cr_assert(strstr(text, "HOP?PER"), "what an unknown wrote reaches the terminal as it is: %s", text);
 
     snprintf(more, sizeof more, "--nonce %s", hex);
     cr_assert_eq(run(&f, more, text, sizeof text), 0);

@@ -3,10 +3,13 @@
 #include <criterion/parameterized.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +53,7 @@ struct run {
 
 static void run_open(struct run *r, const char *variant, bool tls)
 {
+    const bool dealer = ss_variant_find(variant)->dealer;
     char path[1200];
     memset(r, 0, sizeof *r);
     ss_set_quiet(1);
@@ -62,10 +66,10 @@ static void run_open(struct run *r, const char *variant, bool tls)
         *p = (struct ss_peers){.role = role, .timeout_s = 60};
         p->listen = role == SS_P0 ? r->address[0] : role == SS_DEALER ? r->address[1] : NULL;
         p->connect = role == SS_P1 ? r->address[0] : NULL;
-        p->dealer = role == SS_DEALER ? NULL : r->address[1];
+        p->dealer = role == SS_DEALER || !dealer ? NULL : r->address[1];
         p->tls_key = tls ? r->key[role].path : NULL;
         for (int peer = 0; tls && peer < SS_N_ROLES; peer++)
-            if (peer != role) {
+            if (peer != role && (peer != SS_DEALER || dealer)) {
                 p->pinned[peer] = true;
                 memcpy(p->pin[peer], r->key[peer].digest, SS_KEY_DIGEST);
             }
@@ -103,7 +107,7 @@ static pid_t fork_role(const struct run *r, int role)
 }
 
 static void run_p0(struct ss_session_config *g, const int32_t *ids, float *logits, struct ss_counters c[PASSES],
-                   int64_t wire[SS_N_DIRS])
+                   int64_t wire[SS_N_DIRS], char enclave[40])
 {
     struct ss_session *s;
     g->max_tokens = TOKENS;
@@ -123,6 +127,7 @@ static void run_p0(struct ss_session_config *g, const int32_t *ids, float *logit
     for (size_t i = 0; i < w->layers * SS_N_OPS * SS_N_DIRS; i++)
         wire[i % SS_N_DIRS] += w->bytes[i];
     cr_assert_eq(ss_session_finish(s), SS_OK, "%s", ss_last_error());
+    snprintf(enclave, 40, "%s, %s", ss_session_cc_mode(s), ss_session_attestation(s));
     ss_session_close(s);
 }
 
@@ -133,7 +138,8 @@ struct how {
 
 ParameterizedTestParameters(parties, processes_give_the_same_logits_and_counters_as_threads)
 {
-    static struct how hows[] = {{"v2", false}, {"v3", false}, {"v3", true}, {"v3-ot", false}, {"v3-ot", true}};
+    static struct how hows[] = {{"v2", false},   {"v3", false},     {"v3", true},     {"v3-ot", false},
+                                {"v3-ot", true}, {"v3-mpc", false}, {"v3-cc", false}, {"v3-cc", true}};
     return cr_make_param_array(struct how, hows, sizeof hows / sizeof hows[0]);
 }
 
@@ -143,19 +149,22 @@ ParameterizedTest(struct how *how, parties, processes_give_the_same_logits_and_c
     int32_t ids[TOKENS];
     struct ss_counters apart[PASSES], together[PASSES];
     int64_t wire_apart[SS_N_DIRS], wire_together[SS_N_DIRS];
+    char enclave_apart[40], enclave_together[40];
     int status;
     run_open(&r, how->variant, how->tls);
     ss_synth_ids(ids, TOKENS, r.model.shape.vocab, 3);
     const size_t bytes = PASSES * TOKENS * r.model.shape.vocab * sizeof(float);
     float *a = calloc(1, bytes), *b = calloc(1, bytes);
-    pid_t p1 = fork_role(&r, SS_P1), dealer = fork_role(&r, SS_DEALER);
+    const bool has_dealer = r.config.variant->dealer;
+    pid_t p1 = fork_role(&r, SS_P1), dealer = has_dealer ? fork_role(&r, SS_DEALER) : 0;
     struct ss_session_config g = r.config;
     g.peers = &r.peers[SS_P0];
-    run_p0(&g, ids, a, apart, wire_apart);
+    run_p0(&g, ids, a, apart, wire_apart, enclave_apart);
     cr_assert(waitpid(p1, &status, 0) == p1 && status == 0, "P1 ended with %#x", status);
-    cr_assert(waitpid(dealer, &status, 0) == dealer && status == 0, "the dealer ended with %#x", status);
+    if (has_dealer)
+        cr_assert(waitpid(dealer, &status, 0) == dealer && status == 0, "the dealer ended with %#x", status);
     g = r.config;
-    run_p0(&g, ids, b, together, wire_together);
+    run_p0(&g, ids, b, together, wire_together, enclave_together);
     cr_assert_arr_eq(a, b, bytes, "%s: other logits than in one process", how->variant);
     for (int pass = 0; pass < PASSES; pass++) {
         int differ = ss_counters_differ(&apart[pass], &together[pass]);
@@ -163,9 +172,76 @@ ParameterizedTest(struct how *how, parties, processes_give_the_same_logits_and_c
     }
     cr_assert_arr_eq(wire_apart, wire_together, sizeof wire_apart);
     cr_assert_gt(wire_apart[SS_P1_P0], 0);
-    cr_assert_gt(wire_apart[SS_D_P1], 0);
+    cr_assert_eq(wire_apart[SS_D_P1] > 0, has_dealer);
+    cr_assert_str_eq(enclave_apart, enclave_together);
     free(a);
     free(b);
+}
+
+/* ---- keys of a long connection */
+struct end {
+    struct ss_tls *tls;
+    struct ss_stream s;
+    bool server;
+    int updates; /* key updates seen, its own and the other's */
+    bool good;
+};
+enum { LONG_BYTES = 1 << 20, KEY_BYTES = 1 << 17 };
+
+static void count_updates(int sent, int version, int type, const void *message, size_t bytes, SSL *ssl, void *arg)
+{
+    (void)sent;
+    (void)version;
+    (void)ssl;
+    if (type == SSL3_RT_HANDSHAKE && bytes > 0 && *(const uint8_t *)message == SSL3_MT_KEY_UPDATE)
+        ++*(int *)arg;
+}
+
+/* The server sends, the client listens. */
+static void *one_end(void *arg)
+{
+    struct end *e = arg;
+    uint8_t *data = calloc(1, LONG_BYTES), seen = 0;
+    const int64_t deadline_ms = ss_now_ms() + 20000;
+    e->good = ss_tls_secure(e->tls, &e->s, e->server, deadline_ms) == SS_OK;
+    if (e->good) {
+        SSL_set_msg_callback(e->s.ssl, count_updates);
+        SSL_set_msg_callback_arg(e->s.ssl, &e->updates);
+        e->s.key_bytes = KEY_BYTES;
+        memset(data, e->server ? 7 : 0, LONG_BYTES);
+        e->good = (e->server ? ss_stream_write_all(&e->s, data, LONG_BYTES, deadline_ms)
+                             : ss_stream_read_all(&e->s, data, LONG_BYTES, deadline_ms)) == SS_OK;
+    }
+    for (size_t i = 0; i < LONG_BYTES; i++)
+        seen |= data[i] ^ 7;
+    e->good = e->good && seen == 0;
+    free(data);
+    return NULL;
+}
+
+Test(parties, a_long_connection_takes_new_keys, .timeout = 60)
+{
+    struct key key[2];
+    struct end end[2] = {{.server = true}, {.server = false}};
+    pthread_t thread[2];
+    int fd[2];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+    make_key(&key[0]);
+    make_key(&key[1]);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(ss_tls_open(&end[i].tls, key[i].path, (const uint8_t(*)[SS_KEY_DIGEST])key[1 - i].digest, 1), SS_OK);
+        end[i].s = (struct ss_stream){.fd = fd[i], .peer = "pair"};
+        cr_assert_eq(pthread_create(&thread[i], NULL, one_end, &end[i]), 0);
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < 2; i++) {
+        cr_expect(end[i].good, "%s", ss_last_error());
+        cr_expect_eq(end[i].updates, LONG_BYTES / KEY_BYTES - 1, "end %d saw %d key updates", i, end[i].updates);
+        ss_stream_close(&end[i].s);
+        ss_tls_close(end[i].tls);
+        unlink(key[i].path);
+    }
 }
 
 /* A key that is pinned for another role, then one that is not pinned at all: P0 refuses both, and nobody has a run. */

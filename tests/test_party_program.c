@@ -10,10 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "harness/model.h"
 #include "harness/stream.h"
 #include "tests/roles.h"
 #include "tests/scratch.h"
+#include "variants/variant.h"
 
 enum { MAX_ARGS = 24, TIMEOUT_S = 4, SAYS = 4096 };
 
@@ -63,7 +63,7 @@ static void start(struct three *t, int role, const char *variant, const char *se
         args[n++] = "--listen", args[n++] = role == SS_P0 ? t->listen : t->dealer;
     else
         args[n++] = "--connect", args[n++] = t->listen;
-    if (role != SS_DEALER)
+    if (role != SS_DEALER && ss_variant_find(variant)->dealer)
         args[n++] = "--dealer", args[n++] = t->dealer;
     if (role == SS_P0)
         args[n++] = "--ids", args[n++] = t->ids, args[n++] = "-o", args[n++] = t->out;
@@ -109,17 +109,19 @@ static void wait_for_first_row(struct three *t)
 
 Test(program, three_processes_write_one_result, .timeout = 120)
 {
-    static const char *const variants[] = {"v3", "v3-ot"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const variants[] = {"v3", "v3-ot", "v3-mpc", "v3-cc"};
+    for (int i = 0; i < 4; i++) {
         struct three t;
         char says[SAYS];
+        const int roles = ss_variant_find(variants[i])->dealer ? SS_N_ROLES : 2;
         three_open(&t, 2);
-        for (int role = SS_N_ROLES - 1; role >= 0; role--)
+        for (int role = roles - 1; role >= 0; role--)
             start(&t, role, variants[i], NULL);
-        for (int role = 0; role < SS_N_ROLES; role++) {
+        for (int role = 0; role < roles; role++) {
             int status = end_of(&t, role, says);
             cr_expect_eq(status, 0, "role %d: %d, %s", role, status, says);
             cr_expect_null(strstr(says, "error"), "%s", says);
+            cr_expect(role != SS_P0 || strstr(says, roles == 2 ? "enclave: emulated, " : "enclave: none, "), "%s", says);
         }
         cr_expect_eq(access(t.out, R_OK), 0);
         three_close(&t);
@@ -127,12 +129,15 @@ Test(program, three_processes_write_one_result, .timeout = 120)
 }
 
 struct blow {
+    char variant[8];
     int role, signal;
 };
 
 ParameterizedTestParameters(program, a_party_that_is_lost_ends_the_others_without_a_result)
 {
-    static struct blow blows[] = {{SS_P0, SIGKILL}, {SS_P1, SIGKILL}, {SS_DEALER, SIGKILL}, {SS_P1, SIGSTOP}};
+    static struct blow blows[] = {{"v3-ot", SS_P0, SIGKILL},      {"v3-ot", SS_P1, SIGKILL},  {"v3-ot", SS_DEALER, SIGKILL},
+                                  {"v3-ot", SS_P1, SIGSTOP},      {"v3-mpc", SS_P1, SIGKILL}, {"v3-mpc", SS_DEALER, SIGKILL},
+                                  {"v3-mpc", SS_DEALER, SIGSTOP}, {"v3-cc", SS_P0, SIGKILL},  {"v3-cc", SS_P1, SIGKILL}};
     return cr_make_param_array(struct blow, blows, sizeof blows / sizeof blows[0]);
 }
 
@@ -140,13 +145,14 @@ ParameterizedTest(struct blow *b, program, a_party_that_is_lost_ends_the_others_
 {
     struct three t;
     char says[SAYS];
-    three_open(&t, 20000); /* more than an hour */
-    for (int role = 0; role < SS_N_ROLES; role++)
-        start(&t, role, "v3-ot", NULL);
+    const int roles = ss_variant_find(b->variant)->dealer ? SS_N_ROLES : 2;
+    three_open(&t, 20000); /* minutes and more */
+    for (int role = 0; role < roles; role++)
+        start(&t, role, b->variant, NULL);
     wait_for_first_row(&t);
     kill(t.pid[b->role], b->signal);
     const int64_t start_ms = ss_now_ms();
-    for (int role = 0; role < SS_N_ROLES; role++) {
+    for (int role = 0; role < roles; role++) {
         if (role == b->role)
             continue;
         int status = end_of(&t, role, says);

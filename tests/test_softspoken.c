@@ -18,7 +18,6 @@ struct run {
     struct ss_block m[2][2][MAX * BLOCKS]; /* [sender][message] */
     struct ss_block got[2][MAX * BLOCKS];  /* [receiver] */
     struct ss_block delta[2];
-    uint8_t text[2][MAX][2][11], read[2][MAX][11]; /* [sender], [receiver] */
     struct ss_ot ot[2];
 };
 
@@ -139,41 +138,6 @@ Test(softspoken, no_pad_ever_repeats)
     for (size_t i = 1; i < ROUNDS * EACH; i++)
         cr_assert(compare_blocks(all + i - 1, all + i) != 0);
     free(all);
-    run_free(&r, run);
-    roles_close(&r);
-}
-
-static enum ss_err strings(struct ss_ctx *c, void *arg)
-{
-    struct run *run = arg;
-    const int me = c->role;
-    struct ss_ot_batch send = {0}, recv = {0};
-    if (me == SS_DEALER)
-        return SS_OK;
-    SS_TRY(ss_ot_extend(c, &run->ot[me], &send, run->n[1 - me], &recv, run->choice[me], run->n[me]));
-    SS_TRY(ss_ot_strings(c, &run->ot[me], &send, (const uint8_t *)run->text[me], &recv, run->choice[me],
-                         (uint8_t *)run->read[me], sizeof run->read[0][0]));
-    ss_ot_batch_free(c, &send);
-    ss_ot_batch_free(c, &recv);
-    return SS_OK;
-}
-
-Test(softspoken, chosen_strings_arrive)
-{
-    struct roles r;
-    roles_open(&r, NULL, NULL);
-    struct run *run = run_new(&r);
-    run->n[0] = run->n[1] = 1234;
-    randombytes_buf(run->text, sizeof run->text);
-    for (size_t i = 0; i < 1234; i++)
-        for (int p = 0; p < 2; p++)
-            run->choice[p][i] = (uint8_t)randombytes_uniform(2);
-    int64_t before = r.ctx[0].counters.bytes_offline_p0_p1;
-    roles_run(&r, strings, run);
-    for (size_t i = 0; i < 1234; i++)
-        for (int p = 0; p < 2; p++)
-            cr_assert_arr_eq(run->read[p][i], run->text[1 - p][i][run->choice[p][i]], sizeof run->read[0][0]);
-    cr_assert_eq(r.ctx[0].counters.bytes_offline_p0_p1 - before, ss_ot_extend_bytes(1234) + 2 * 1234 * 11);
     run_free(&r, run);
     roles_close(&r);
 }

@@ -169,6 +169,21 @@ Test(tcp, a_role_that_fails_ends_the_others_with_its_reason, .timeout = 20)
     disconnect_roles(&r);
 }
 
+/* What went wrong outside of the protocol (a token id that P0's caller may not use, a file of its own) is nobody else's affair.
+ */
+Test(tcp, a_run_that_is_given_up_between_jobs_tells_no_peer_the_last_error, .timeout = 20)
+{
+    uint64_t word;
+    ss_set_error_silent(1);
+    struct roles r;
+    connect_roles(&r);
+    cr_assert_eq(ss_fail(SS_USAGE, __FILE__, __LINE__, "token id 4711 is outside the vocabulary"), SS_USAGE);
+    ss_channel_release(&r.ctx[SS_P0]);
+    cr_assert_eq(ss_recv(&r.ctx[SS_P1], SS_P0, "shar", &word, sizeof word), SS_ENV);
+    cr_assert(strstr(ss_last_error(), "party 0 gave up: it ended before the run was complete"), "%s", ss_last_error());
+    disconnect_roles(&r);
+}
+
 /* ---- P0 against a peer that is no good: bytes, then an end or silence */
 struct bad {
     char name[32], says[64];

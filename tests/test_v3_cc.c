@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/philox.h"
 #include "harness/session.h"
@@ -231,6 +232,63 @@ Test(border, an_attested_enclave_gets_the_data_and_answers)
         cr_assert_float_eq(t.got[i], 2 * t.sent[i], 0);
     cr_assert_not(w.seen);
     cr_assert(strstr(w.kinds, "embd"));
+}
+
+/* The root of a stranger's attestor, as a client's file. */
+static void write_root(char path[64])
+{
+    struct ss_attestor stranger;
+    cr_assert_eq(ss_attestor_software(&stranger), SS_OK);
+    strcpy(path, "/tmp/shardscale-root-XXXXXX");
+    FILE *f = fdopen(mkstemp(path), "w");
+    cr_assert(f && fwrite(stranger.root, 1, stranger.root_bytes, f) == stranger.root_bytes && fclose(f) == 0);
+    ss_attestor_close(&stranger);
+}
+
+Test(border, a_client_with_a_root_of_its_own_takes_none_from_the_machine_that_is_to_be_attested)
+{
+    struct trial t;
+    struct wire w = {0};
+    char path[64];
+    write_root(path);
+    setenv("SHARDSCALE_ATTEST_ROOT", path, 1);
+    ss_set_error_silent(1);
+    cr_assert_eq(try_border(SS_N_CHECKS, &w, &t), SS_ENV);
+    cr_assert(strstr(ss_last_error(), "pinned root: the chain does not end with"), "%s", ss_last_error());
+    cr_assert_str_eq(w.kinds, "1>0 root 0>1 helo 1>0 evid ", "%s", w.kinds);
+    unlink(path);
+}
+
+/* An enclave that hands over no root says that it is hardware. */
+static enum ss_err open_without_root(struct ss_ctx *c, void *arg)
+{
+    static const char none[SS_CHAIN_MAX];
+    if (c->role == SS_P1)
+        return ss_send(c, SS_P0, "root", none, sizeof none);
+    return c->role == SS_P0 ? ss_border_open(c, arg, 64) : SS_OK;
+}
+
+Test(border, hardware_is_believed_only_against_a_root_that_the_client_brings)
+{
+    char path[64];
+    write_root(path);
+    ss_set_error_silent(1);
+    for (int with = 0; with < 2; with++) {
+        struct roles r;
+        struct ss_border b = {0};
+        if (with)
+            setenv("SHARDSCALE_ATTEST_ROOT", path, 1);
+        roles_open(&r, NULL, NULL);
+        cr_expect_eq(roles_run_expecting(&r, open_without_root, &b), with ? SS_OK : SS_USAGE);
+        cr_expect(with || strstr(ss_last_error(), "set SHARDSCALE_ATTEST_ROOT"), "%s", ss_last_error());
+        if (with) {
+            cr_expect_str_eq(r.ctx[SS_P0].cc_mode, "hardware");
+            cr_expect_str_eq(r.ctx[SS_P0].attestation, "verified");
+        }
+        ss_border_close(&r.ctx[SS_P0], &b);
+        roles_close(&r);
+    }
+    unlink(path);
 }
 
 Test(border, without_good_evidence_nothing_is_sent)

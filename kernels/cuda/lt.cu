@@ -90,6 +90,9 @@ out:
     for (int i = 0; i < 2; i++)
         if (marks[i])
             cudaEventDestroy(marks[i]);
+    if (trial) /* products of shares */
+        cudaMemsetAsync(trial, 0, bytes, dev->stream);
+    cudaStreamSynchronize(dev->stream);
     cudaFree(trial);
     return err;
 }

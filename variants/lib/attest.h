@@ -1,11 +1,15 @@
 /* attest.h — attestation evidence: a signed report with the certificate chain of the signing device, in the format of NVIDIA
    Hopper GPUs (NVIDIA nvtrust, guest_tools/gpu_verifiers/local_gpu_verifier is the public reference). A report is
 
-     request (37)   SPDM 1.1 GET_MEASUREMENTS: 0x11, 0xe0, 0x01 (sign), 0xff (all blocks), nonce (32), slot
-     response       0x11, 0x60, -, -, blocks (1), record length (3), record, responder's nonce (32), opaque length (2), opaque
-   data record         per block: index (1), 0x01 (DMTF), size (2), value type (1), value length (2), value opaque data fields
-   of type (2), length (2), value; type 20 is the identity (FWID) of the firmware that signs signature (96) ECDSA P-384, r | s
-   big-endian, over SHA-384 of all that stands before it
+     request (37)     SPDM 1.1 GET_MEASUREMENTS: 0x11, 0xe0, 0x01 (sign), 0xff (all blocks), nonce (32), slot
+
+     response         0x11, 0x60, -, -, blocks (1), record length (3), record, responder's nonce (32), opaque length (2), opaque
+
+     record           per block: index (1), 0x01 (DMTF), size (2), value type (1), value length (2), value
+
+     opaque           fields of type (2), length (2), value; type 20 is the identity (FWID) of the firmware that signs
+
+     signature (96)   ECDSA P-384, r | s big-endian, over SHA-384 of all that stands before it
 
    integers little-endian (DMTF DSP0274 1.1). The chain is PEM, the signing certificate first, the root last; the signing
    certificate has a DICE extension (2.23.133.5.4.1): version, the issuer's public key, SHA-384 FWID. */
@@ -70,19 +74,22 @@ void ss_attest_verify(struct ss_verdict *v, const struct ss_evidence *e, const c
 void ss_verdict_print(char *out, size_t size, const struct ss_verdict *v);
 
 /* ---- who makes evidence */
+#define SS_CC_HARDWARE "hardware"
+#define SS_CC_EMULATED "emulated"
+#define SS_CC_VERIFIED "verified"
+#define SS_CC_SOFTWARE "software"
 struct ss_attestor {
-    const char *cc_mode, *attestation; /* "hardware", "verified" or "emulated", "software" */
+    const char *cc_mode, *attestation; /* the first and the third of these, or the second and the fourth */
     enum ss_err (*attest)(struct ss_attestor *a, struct ss_evidence *e, const uint8_t nonce[SS_ATTEST_NONCE]);
     void (*close)(struct ss_attestor *a);
-    char root[SS_CHAIN_MAX]; /* PEM of the root that a client must pin */
-    size_t root_bytes;
+    char root[SS_CHAIN_MAX]; /* software: PEM of the root that a client must pin */
+    size_t root_bytes;       /* hardware: 0, a client has the vendor's root from elsewhere */
     void *state;
 };
 /* A P-384 chain of its own, made at random. Measures this program's file: block 1 and the FWID are its SHA-384, block 2 that of
    the commit. Proves nothing to anyone: the machine that it runs on has the key. */
 SS_CHECKED enum ss_err ss_attestor_software(struct ss_attestor *a);
-/* The GPU that CUDA calls 0, by NVML. Only where confidential computing is on; the root that it is held against is the file
-   that SHARDSCALE_ATTEST_ROOT names. */
+/* The GPU that CUDA calls 0, by NVML. Only where confidential computing is on. */
 SS_CHECKED enum ss_err ss_attestor_gpu(struct ss_attestor *a);
 /* NVML says that confidential computing is on, not in its debugging mode. false without NVML. */
 bool ss_attest_gpu_has_cc(void);

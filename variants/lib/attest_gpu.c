@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/file.h"
-
 enum { CEC_REPORT_MAX = 4096, IDENTITY_CHAIN_MAX = 4096 };
 typedef struct nvml_device *nvml_device;
 struct state { /* nvmlConfComputeSystemState_t; feature: 1 on; dev_tools: 1 debugging, nothing is protected */
@@ -83,35 +81,20 @@ static bool find_device(void *lib, nvml_device *device)
     return cuda_bus && by_address && cuda_bus(bus, sizeof bus, 0) == 0 && by_address(bus, device) == 0;
 }
 
-/* The root that the client pins comes from its own file, never from the machine that is to be attested. */
-static enum ss_err read_root(struct ss_attestor *a)
-{
-    const char *path = getenv("SHARDSCALE_ATTEST_ROOT");
-    char *text = NULL;
-    if (!path)
-        SS_FAIL(SS_USAGE, "confidential computing is on: set SHARDSCALE_ATTEST_ROOT to the PEM file of the device root to pin");
-    SS_TRY(ss_file_read(&text, &a->root_bytes, path, sizeof a->root));
-    memcpy(a->root, text, a->root_bytes);
-    free(text);
-    return SS_OK;
-}
-
 enum ss_err ss_attestor_gpu(struct ss_attestor *a)
 {
     void *lib = open_nvml();
     struct nvml *n = calloc(1, sizeof *n);
     *a = (struct ss_attestor){
-        .cc_mode = "hardware", .attestation = "verified", .attest = attest, .close = close_gpu, .state = n};
+        .cc_mode = SS_CC_HARDWARE, .attestation = SS_CC_VERIFIED, .attest = attest, .close = close_gpu, .state = n};
     bool ok = n && lib && find_device(lib, &n->device);
     if (ok) {
         n->get_report = (int (*)(nvml_device, struct gpu_report *))dlsym(lib, "nvmlDeviceGetConfComputeGpuAttestationReport");
         n->get_chain = (int (*)(nvml_device, struct gpu_chain *))dlsym(lib, "nvmlDeviceGetConfComputeGpuCertificate");
         ok = n->get_report && n->get_chain;
     }
-    enum ss_err err = ok ? read_root(a) : SS_ENV;
-    if (err != SS_OK)
-        ss_attestor_close(a);
-    if (!ok)
-        SS_FAIL(SS_ENV, "NVML has no attestation of the GPU that CUDA calls 0; a newer driver may");
-    return err;
+    if (ok)
+        return SS_OK;
+    ss_attestor_close(a);
+    SS_FAIL(SS_ENV, "NVML has no attestation of the GPU that CUDA calls 0; a newer driver may");
 }

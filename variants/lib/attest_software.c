@@ -213,7 +213,7 @@ enum ss_err ss_attestor_software(struct ss_attestor *a)
     if (!s)
         SS_FAIL(SS_ENV, "out of memory for a software attestor");
     *a = (struct ss_attestor){
-        .cc_mode = "emulated", .attestation = "software", .attest = attest, .close = close_software, .state = s};
+        .cc_mode = SS_CC_EMULATED, .attestation = SS_CC_SOFTWARE, .attest = attest, .close = close_software, .state = s};
     bool ok = measure_program(s->measured[0]) && sha384(s->measured[1], ss_version_commit, strlen(ss_version_commit));
     for (int i = ROOT; i >= SIGNER && ok; i--)
         ok = make_cert(s, i);

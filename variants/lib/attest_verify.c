@@ -60,13 +60,14 @@ static bool is_canonical(const struct chain *c, const char *pem, size_t n)
     return same;
 }
 
-/* Why the text is not 1 to CERTS_MAX certificates, NULL if it is. */
+/* Why the text is not 1 to CERTS_MAX certificates, NULL if it is. Encrypted ones are refused: with a passphrase given, here "",
+   libcrypto does not ask the user for one. */
 static const char *read_chain(struct chain *c, const char *pem, size_t n)
 {
     c->n = 0;
     BIO *in = n > 0 && n <= 1 << 20 ? BIO_new_mem_buf(pem, (int)n) : NULL;
     X509 *cert;
-    while (in && c->n < CERTS_MAX && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)))
+    while (in && c->n < CERTS_MAX && (cert = PEM_read_bio_X509(in, NULL, NULL, (void *)"")))
         c->cert[c->n++] = cert;
     BIO_free(in);
     ERR_clear_error(); /* the end of the text is one */

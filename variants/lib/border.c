@@ -2,10 +2,13 @@
 #include "variants/lib/border.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/evp.h>
 #include <sodium.h>
+
+#include "harness/file.h"
 
 struct piece {
     const void *p;
@@ -62,7 +65,34 @@ static enum ss_err draw(struct ss_ctx *c, uint8_t out[32])
     return SS_OK;
 }
 
-/* Root of P1's attestor to P0 in a message of fixed size. */
+static enum ss_err read_root(struct ss_border *b, const char *path)
+{
+    char *text = NULL;
+    SS_TRY(ss_file_read(&text, &b->root_bytes, path, sizeof b->root));
+    memcpy(b->root, text, b->root_bytes);
+    free(text);
+    return SS_OK;
+}
+
+/* A root that the client has from elsewhere is pinned whatever the other end hands over. Only an enclave that hands over none
+   speaks for hardware; whether it does is then for its evidence to show. */
+static enum ss_err pin_root(struct ss_ctx *c, struct ss_border *b, const char *handed, size_t handed_bytes)
+{
+    const char *path = getenv("SHARDSCALE_ATTEST_ROOT");
+    c->cc_mode = handed_bytes ? SS_CC_EMULATED : SS_CC_HARDWARE;
+    c->attestation = handed_bytes ? SS_CC_SOFTWARE : SS_CC_VERIFIED;
+    if (path)
+        return read_root(b, path);
+    if (!handed_bytes)
+        SS_FAIL(SS_USAGE,
+                "the enclave is hardware: set SHARDSCALE_ATTEST_ROOT to the PEM file of the device root to pin, where "
+                "the client (party 0) runs");
+    memcpy(b->root, handed, handed_bytes);
+    b->root_bytes = handed_bytes;
+    return SS_OK;
+}
+
+/* The root of P1's attestor, if it has one to hand over, to P0 in a message of fixed size. */
 static enum ss_err provision(struct ss_ctx *c, struct ss_border *b)
 {
     char *text = b->message.p;
@@ -72,9 +102,7 @@ static enum ss_err provision(struct ss_ctx *c, struct ss_border *b)
         return ss_hostwire_swap(c, &b->wire, "root", text, SS_CHAIN_MAX, NULL, 0);
     }
     SS_TRY(ss_hostwire_swap(c, &b->wire, "root", NULL, 0, text, SS_CHAIN_MAX));
-    memcpy(b->root, text, SS_CHAIN_MAX);
-    b->root_bytes = strnlen(b->root, sizeof b->root);
-    return SS_OK;
+    return pin_root(c, b, text, strnlen(text, SS_CHAIN_MAX));
 }
 
 enum ss_err ss_border_open(struct ss_ctx *c, struct ss_border *b, size_t values)

@@ -1,8 +1,8 @@
 /* border.h — the border between the client (P0) and the enclave (P1): an attested key exchange, then sealed frames only.
 
      P0 -> P1  hello      challenge (32), X25519 public key of this session (32)
-     P1 -> P0  evidence   X25519 public key (32), evidence for nonce = SHA-256("shardscale border nonce" | challenge | P0's key
-   | P1's)
+
+     P1 -> P0  evidence   X25519 public key (32), evidence for nonce = SHA-256(label | challenge | P0's key | P1's key)
 
    P0 verifies the evidence against its pinned root and that nonce before it sends anything: the report is fresh (the challenge
    is P0's) and stands for this enclave's key. Keys: HKDF-SHA256(X25519, salt = SHA-256(nonce | report | chain), info =
@@ -39,13 +39,14 @@ struct ss_border {
     struct ss_buf frame, plain; /* host, buffers: what crosses; P1 on a device: the cleartext on its way to or from it */
     struct ss_aead *out, *in;
     struct ss_attestor attestor; /* P1 */
-    char root[SS_CHAIN_MAX];     /* P0: pinned */
+    char root[SS_CHAIN_MAX];     /* P0: pinned; never what a hardware enclave sent */
     size_t root_bytes;
     struct ss_hostwire wire;
 };
 /* Both roles, when the session is opened; values: the most floats that cross at once. P1 makes its attestor: the GPU's where
    confidential computing is on, else the software's, whose root it hands to P0 now: that stands for a root which a client has
-   from elsewhere. Sets cc_mode and attestation of c. */
+   from elsewhere, and the enclave is emulated. P0 pins the root in the file that SHARDSCALE_ATTEST_ROOT names wherever P0 runs,
+   whatever it is handed; without the file what it is handed; with neither SS_USAGE. Sets cc_mode and attestation of c. */
 SS_CHECKED enum ss_err ss_border_open(struct ss_ctx *c, struct ss_border *b, size_t values);
 void ss_border_close(struct ss_ctx *c, struct ss_border *b);
 /* The exchange, 2 rounds. Evidence that does not hold: SS_ENV at P0 with the check's name. */

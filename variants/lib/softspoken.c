@@ -267,35 +267,3 @@ enum ss_err ss_ot_pads_recv(const struct ss_ot *ot, struct ss_ot_batch *b, struc
     SS_REQUIRE(take(b, b->n, SS_OT_RECEIVER) == 0);
     return all_pads(ot, b, m, NULL, blocks);
 }
-
-enum ss_err ss_ot_strings(struct ss_ctx *c, struct ss_ot *ot, struct ss_ot_batch *send, const uint8_t *h_in,
-                          struct ss_ot_batch *recv, const uint8_t *choice, uint8_t *h_out, size_t bytes)
-{
-    const size_t n_send = h_in ? send->n : 0, n_recv = h_out ? recv->n : 0, blocks = (bytes + SS_OT_BYTES - 1) / SS_OT_BYTES;
-    const size_t pad = blocks * SS_OT_BYTES, out_bytes = 2 * n_send * bytes, in_bytes = 2 * n_recv * bytes;
-    enum ss_err err = SS_OK;
-    SS_REQUIRE((n_send || n_recv) && bytes > 0);
-    uint8_t *pads = malloc((2 * n_send + n_recv) * pad), *message = malloc(out_bytes + in_bytes);
-    if (!pads || !message)
-        SS_FAIL_OUT(SS_ENV, "out of memory for %zu OT messages", n_send + n_recv);
-    if (n_send)
-        SS_TRY_OUT(ss_ot_pads_send(ot, send, (struct ss_block *)pads, (struct ss_block *)(pads + n_send * pad), blocks));
-    for (size_t i = 0; i < 2 * n_send; i++)
-        for (size_t j = 0; j < bytes; j++)
-            message[i * bytes + j] = h_in[i * bytes + j] ^ pads[(i % 2 * n_send + i / 2) * pad + j];
-    SS_TRY_OUT(ss_hostwire_swap(c, &ot->wire, "otst", message, out_bytes, message + out_bytes, in_bytes));
-    uint8_t *mine = pads + 2 * n_send * pad;
-    if (n_recv)
-        SS_TRY_OUT(ss_ot_pads_recv(ot, recv, (struct ss_block *)mine, blocks));
-    for (size_t i = 0; i < n_recv; i++) {
-        const uint8_t *pair = message + out_bytes + 2 * i * bytes, mask = (uint8_t) - (choice[i] & 1);
-        for (size_t j = 0; j < bytes; j++)
-            h_out[i * bytes + j] = (uint8_t)(mine[i * pad + j] ^ pair[j] ^ (mask & (pair[j] ^ pair[bytes + j])));
-    }
-out:
-    if (pads)
-        sodium_memzero(pads, (2 * n_send + n_recv) * pad);
-    free(pads);
-    free(message);
-    return err;
-}

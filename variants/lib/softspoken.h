@@ -9,7 +9,8 @@
    OT's number makes H(q_j), H(q_j + D) the sender's two random messages and H(t_j) the chosen one.
 
    The sender sees the d_g: each is masked by the u_g of a leaf that it does not have. The receiver sees what the sender sends
-   under its pads. Numbers run through the life of a set of base OTs; no number is hashed twice.
+   under its pads. The numbers of a direction run through the life of a set of base OTs: no string is hashed under two of them,
+   and no two strings of one direction under the same. The directions count apart; their D are independent.
 
    A party works with as many threads as OpenMP gave it at setup, on tiles of OTs; what is sent does not depend on their number.
    */
@@ -43,7 +44,7 @@ struct ss_ot_batch {
 /* Host memory of the callers of OT: grows, is reused, and is wiped when it is freed. */
 enum ss_ot_room {
     SS_OT_ROOM_EXTEND,  /* corrections */
-    SS_OT_ROOM_MESSAGE, /* of correlated OTs and strings */
+    SS_OT_ROOM_MESSAGE, /* of correlated OTs and unit vectors */
     SS_OT_ROOM_TERMS,   /* of products */
     SS_OT_ROOM_CHOICE,
     SS_OT_ROOM_VECTORS,
@@ -89,11 +90,6 @@ SS_CHECKED enum ss_err ss_ot_hash_recv(const struct ss_ot *ot, struct ss_ot_batc
 SS_CHECKED enum ss_err ss_ot_pads_send(const struct ss_ot *ot, struct ss_ot_batch *b, struct ss_block *m0, struct ss_block *m1,
                                        size_t blocks);
 SS_CHECKED enum ss_err ss_ot_pads_recv(const struct ss_ot *ot, struct ss_ot_batch *b, struct ss_block *m, size_t blocks);
-
-/* String OT with chosen messages, `bytes` each: 2 n bytes bytes from sender to receiver, one round. h_in (n, 2, bytes) at the
-   sender, h_out (n, bytes) at the receiver; both NULL where the party has no such role. Batches as extended. */
-SS_CHECKED enum ss_err ss_ot_strings(struct ss_ctx *c, struct ss_ot *ot, struct ss_ot_batch *send, const uint8_t *h_in,
-                                     struct ss_ot_batch *recv, const uint8_t *choice, uint8_t *h_out, size_t bytes);
 
 /* Bytes that n OTs cost the receiver in ss_ot_extend. */
 static inline int64_t ss_ot_extend_bytes(size_t n)
