@@ -124,8 +124,8 @@ lint: $B/registry.c
 cuda-objects:
 	@$(MAKE) --no-print-directory CUDA=1 $(patsubst %.cu,build/cuda/%.cu.o,$(sort $(wildcard kernels/*.cu kernels/cuda/*.cu)))
 
-plots: all
-	build/shardscale report --plots
+plots:
+	./run_all.sh --plots
 
 # Throughput of the heavy operations, never asserted: a program per file of tests/bench; the .cu files make bench-cuda,
 # which first checks every operation against host loops, and one each for lookups and comparisons.

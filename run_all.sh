@@ -15,7 +15,8 @@ usage: ./run_all.sh [smoke|cpu|gpu|full] [--only EXPERIMENT] [--plots]
           no profile: gpu where nvidia-smi lists a GPU and nvcc is installed, else cpu
 
   --only EXPERIMENT   one of experiments/*.ini (may be repeated)
-  --plots             measure nothing: draw the plots again from what is in results/
+  --plots             measure nothing: draw the plots again from what is in results/, or, as long as nothing was measured
+                      here, from the committed results in results/reference/ (no GPU needed)
 
 exit status: 0, or that of the first step that failed (shardscale --help lists them)
 TEXT
@@ -79,6 +80,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 for name in ${only[@]+"${only[@]}"}; do
     [ -f "experiments/$name.ini" ] || bad_usage "no experiment '$name' (there are: $(cd experiments && echo *.ini | sed 's/\.ini//g'))"
 done
+asked=$profile
 if [ -z "$profile" ]; then
     if has_gpu; then profile=gpu; else profile=cpu; fi
 fi
@@ -88,7 +90,7 @@ full) profiles=(cpu) && if has_gpu; then profiles+=(gpu); fi ;;
 esac
 cuda=0
 for p in "${profiles[@]}"; do
-    [ "$p" != gpu ] || cuda=1
+    [ "$p" != gpu ] || [ "$plots_only" = 1 ] || cuda=1
 done
 
 shardscale=build/shardscale
@@ -100,23 +102,51 @@ else
 fi
 
 # Failed cells do not keep the rest from being reported; the exit status tells of them in the end.
-status=0 redraw=()
-[ "$plots_only" = 0 ] || redraw=(--plots)
+status=0
 note_status() {
     if [ "$status" = 0 ]; then status=$1; fi
 }
+
+with_cells() {
+    local folder
+    for folder in "$@"; do
+        [ ! -d "$folder/cells" ] || echo "$folder"
+    done
+}
+
+# The profile's own results, without a profile all there are; the committed ones where nothing was measured.
+if [ "$plots_only" = 1 ]; then
+    if [ -n "$asked" ]; then
+        folders=()
+        for p in "${profiles[@]}"; do
+            mapfile -t -O "${#folders[@]}" folders < <(with_cells "results/$p" "results/reference/${p/gpu/h200}" | head -1)
+        done
+    else
+        mapfile -t folders < <(with_cells results/*)
+        [ ${#folders[@]} -gt 0 ] || mapfile -t folders < <(with_cells results/reference/*)
+    fi
+    [ ${#folders[@]} -gt 0 ] || bad_usage "no results of profile $profile to draw; measure them: ./run_all.sh $profile"
+    for folder in "${folders[@]}"; do
+        for name in "${only[@]-}"; do
+            code=0
+            step "$shardscale" report --results "$folder" --plots ${name:+--only "$name"} || code=$?
+            note_status "$code"
+        done
+    done
+    for folder in "${folders[@]}"; do echo "plots:  $PWD/$folder/plots"; done
+    exit "$status"
+fi
+
 for p in "${profiles[@]}"; do
     results=results/$p
-    if [ "$plots_only" = 0 ]; then
-        code=0
-        step "$shardscale" run ${only[@]+"${only[@]}"} --profile "$p" --results "$results" || code=$?
-        case $code in
-        0 | 2 | 4) note_status "$code" ;; # everything that could be measured is saved
-        *) exit "$code" ;;
-        esac
-    fi
     code=0
-    step "$shardscale" report --results "$results" ${redraw[@]+"${redraw[@]}"} || code=$?
+    step "$shardscale" run ${only[@]+"${only[@]}"} --profile "$p" --results "$results" || code=$?
+    case $code in
+    0 | 2 | 4) note_status "$code" ;; # everything that could be measured is saved
+    *) exit "$code" ;;
+    esac
+    code=0
+    step "$shardscale" report --results "$results" || code=$?
     note_status "$code"
 done
 

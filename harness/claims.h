@@ -6,14 +6,16 @@
                       @Q7B the published Qwen2.5 of that size), in bytes where the claim is in KB, MB, GB. A comparison is a
                       claim in words
            explains   an expression that does give the printed number; must do so
-           measured   expression over columns (columns.h) of stored cells; @variant or @7B takes another cell of the same run;
-                      @d_model is the exponent of the column over the widths of the cells width-* like this one
-           cells      what to measure it on: variant=a|b backend=b tokens=n options=GLOB; standard: the claim's variant,
-                      any backend, 56 tokens, the variant's standard options (others
-                      if it was run with no others)
+           measured   expression over columns (columns.h) of stored cells; @variant, @7B or @W2048 (width-2048) takes another
+                      cell of the same run; @d_model is the exponent of the column over the widths of the cells width-* like
+                      this one
+           cells      what to measure it on: variant=a|b backend=b tokens=n options=GLOB; standard: the claim's variant, any
+                      backend, 56 tokens, the variant's standard options (others if it was run with no others)
            law        how `measured` grows with `tokens`: an expression (1: not at all), or ">=" for a number that can only
-   grow, so that a smaller run is a lower bound. Empty: only cells of exactly that many tokens count verdict    what holds while
-   nothing is computed or measured note       the reason in words A new measurement changes this file, not the program. */
+                      grow, so that a smaller run is a lower bound. Empty: only cells of exactly that many tokens count
+           verdict    what holds while nothing is computed or measured
+           note       the reason in words
+   A new measurement changes this file, not the program. */
 #ifndef SS_CLAIMS_H
 #define SS_CLAIMS_H
 
@@ -84,7 +86,7 @@ struct ss_judged {
     enum ss_verdict verdict;
     char formula[128]; /* what the formula gives, "" if there is none */
     char measured[128];
-    char origin[160];
+    char origin[400];
     char reason[900];
 };
 /* cells: as ss_store_read_all gives them. */
@@ -105,9 +107,9 @@ struct ss_scope {
     double tokens;     /* seq_len */
     const struct ss_result *cells;
     size_t n_cells;
-    const struct ss_result *base; /* cell whose variant, backend, tokens and options are meant; NULL for formulas */
-    double law_tokens;            /* value of `tokens` in a law */
-    const struct ss_result *used[8];
+    const struct ss_result *base;     /* cell whose variant, backend, tokens and options are meant; NULL for formulas */
+    double law_tokens;                /* value of `tokens` in a law */
+    const struct ss_result *used[16]; /* of which a verdict tells its origin */
     size_t n_used;
     int depth;
 };
@@ -120,6 +122,6 @@ void ss_claims_wanted(char *variants, size_t variants_size, char *backend, size_
                       const char *claim_variant);
 /* tokens=N of the selector, else 56. */
 size_t ss_claims_tokens(const char *selector);
-/* "doc-7b" of "7B", "qwen2.5-7b" of "Q7B"; NULL: not a model of the document. */
+/* "doc-7b" of "7B", "qwen2.5-7b" of "Q7B", "width-2048" of "W2048"; NULL: none of these. */
 const char *ss_claims_model(const char *tag);
 #endif

@@ -18,8 +18,9 @@ const char *ss_claims_model(const char *tag)
     static const struct {
         const char *tag, *model;
     } models[] = {
-        {"1.5B", "doc-1.5b"},      {"7B", "doc-7b"},      {"14B", "doc-14b"},      {"72B", "doc-72b"},
-        {"Q1.5B", "qwen2.5-1.5b"}, {"Q7B", "qwen2.5-7b"}, {"Q14B", "qwen2.5-14b"}, {"Q72B", "qwen2.5-72b"},
+        {"1.5B", "doc-1.5b"},      {"7B", "doc-7b"},        {"14B", "doc-14b"},      {"72B", "doc-72b"},
+        {"Q1.5B", "qwen2.5-1.5b"}, {"Q7B", "qwen2.5-7b"},   {"Q14B", "qwen2.5-14b"}, {"Q72B", "qwen2.5-72b"},
+        {"W2048", "width-2048"},   {"W4096", "width-4096"}, {"W8192", "width-8192"},
     };
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++)
         if (strcmp(models[i].tag, tag) == 0)

@@ -25,7 +25,7 @@ struct work {
     struct ss_range formula;
     enum ss_match match;
     enum outcome outcome;
-    char measured[128], origin[160], detail[320];
+    char measured[128], origin[400], detail[320];
 };
 
 /* Bytes in one unit of the claim, by both meanings of kilo; 1 for what is no size. */
@@ -350,7 +350,9 @@ enum ss_err ss_claim_judge(struct ss_judged *j, const struct ss_claims *c, size_
     *j = (struct ss_judged){0};
     char where[1100];
     size_t rule = c->rule_of[claim];
-    const char *model = ss_csv_get(&c->claims, claim, SS_CF_MODEL);
+    char model[32]; /* "72B+" is about the 72B */
+    const char *printed = ss_csv_get(&c->claims, claim, SS_CF_MODEL);
+    snprintf(model, sizeof model, "%.*s", (int)strcspn(printed, "+"), printed);
     struct work w = {
         .c = c,
         .claimed_text = ss_csv_get(&c->claims, claim, SS_CF_CLAIMED),

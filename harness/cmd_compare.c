@@ -13,7 +13,8 @@ static const char usage[] =
     "a 95% bootstrap interval. B is FASTER or SLOWER if the whole interval is more than 1% from 1, else SAME: no difference\n"
     "was found, only what lies outside of the interval is ruled out. Samples are the medians of fresh processes from 6 on\n"
     "(run --repeats 6), else repetitions; fewer than 6 are too few.\n"
-    "Exit status 4: counters differ; 3: --fail-on.";
+    "Exit status 4: a counter, a peak of memory, or bytes or rounds of an operation differ, or differ from cost(); 3: "
+    "--fail-on.";
 
 struct compare_flags {
     struct ss_cli cli;

@@ -2,6 +2,7 @@
 #include "harness/compare.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,16 +138,71 @@ static enum ss_err compare_time(struct ss_comparison *c, const struct ss_result 
     return SS_OK;
 }
 
+struct difference {
+    char text[200]; /* "peak_kv is 12 in A and 13 in B" */
+};
+
+static bool unlike(struct difference *d, int64_t a, int64_t b, const char *fmt, ...) SS_PRINTF(4, 5);
+static bool unlike(struct difference *d, int64_t a, int64_t b, const char *fmt, ...)
+{
+    char name[120];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(name, sizeof name, fmt, args);
+    va_end(args);
+    if (a != b)
+        snprintf(d->text, sizeof d->text, "%s is %" PRId64 " in A and %" PRId64 " in B", name, a, b);
+    return a != b;
+}
+
+/* Bytes and rounds by layer and operation. */
+static bool wires_differ(struct difference *d, const struct ss_wire *a, const struct ss_wire *b)
+{
+    if (unlike(d, (int64_t)a->layers, (int64_t)b->layers, "the number of layers of wire_bytes"))
+        return true;
+    for (size_t i = 0; i < a->layers * SS_N_OPS; i++) {
+        const char *op = ss_op_names[i % SS_N_OPS].name;
+        for (size_t dir = 0; dir < SS_N_DIRS; dir++)
+            if (unlike(d, a->bytes[i * SS_N_DIRS + dir], b->bytes[i * SS_N_DIRS + dir], "wire_bytes of layer %zu, %s, %s",
+                       i / SS_N_OPS, op, ss_dir_names[dir].name))
+                return true;
+        if (unlike(d, a->rounds[i], b->rounds[i], "wire_rounds of layer %zu, %s", i / SS_N_OPS, op))
+            return true;
+    }
+    return false;
+}
+
+/* A set whose own counters are not what its cost() was. */
+static bool contradicts(struct difference *d, const struct ss_result *r, const char *set)
+{
+    int at = ss_counters_differ(&r->counters, &r->expected);
+    if (at >= 0)
+        snprintf(d->text, sizeof d->text, "in %s %s is %" PRId64 " and cost() says %" PRId64, set, ss_counter_names[at].name,
+                 ss_counters_values(&r->counters)[at], ss_counters_values(&r->expected)[at]);
+    return at >= 0;
+}
+
+/* All that must be equal to the last byte and round. */
+static bool counts_differ(struct difference *d, const struct ss_result *a, const struct ss_result *b)
+{
+    const int64_t *x = ss_counters_values(&a->counters), *y = ss_counters_values(&b->counters);
+    for (int i = 0; i < SS_N_COUNTERS; i++)
+        if (unlike(d, x[i], y[i], "%s", ss_counter_names[i].name))
+            return true;
+    for (int i = 0; i < SS_N_TAGS; i++)
+        if (unlike(d, a->peak[i], b->peak[i], "peak_%s", ss_tag_names[i].name))
+            return true;
+    return wires_differ(d, &a->wire, &b->wire) || contradicts(d, a, "A") || contradicts(d, b, "B");
+}
+
 static void compare_counters(struct ss_comparison *c, const struct ss_result *a, const struct ss_result *b)
 {
-    int at = ss_counters_differ(&a->counters, &b->counters);
-    if (at < 0)
+    struct difference d;
+    if (!counts_differ(&d, a, b) || c->n_differ++ > 0)
         return;
     char label[160];
     ss_cell_label(label, sizeof label, &a->cell);
-    if (c->n_differ++ == 0)
-        snprintf(c->differ, sizeof c->differ, "%s: %s is %" PRId64 " in A and %" PRId64 " in B", label,
-                 ss_counter_names[at].name, ss_counters_values(&a->counters)[at], ss_counters_values(&b->counters)[at]);
+    snprintf(c->differ, sizeof c->differ, "%s: %s", label, d.text);
 }
 
 enum ss_err ss_compare_results(struct ss_comparison *c, const struct ss_set *a, const struct ss_set *b,

@@ -21,11 +21,11 @@ struct ss_comparison {
     struct ss_table table; /* a row per cell and metric; ss_table_free */
     size_t pairs;          /* cells of both sets; references are held against each other by their counters only */
     size_t count[SS_N_ORDERS];
-    size_t slower;                         /* verdict SLOWER, and by more than slower_by */
-    double worst;                          /* largest ratio among those */
-    size_t hidden;                         /* not SLOWER, and yet the interval (or its lack) allows slower_by */
-    size_t n_differ;                       /* pairs whose counters differ */
-    char differ[320];                      /* "doc-7b v2 8 tokens: bytes_online_p0_p1 is 12 in A and 13 in B", of the first */
+    size_t slower;    /* verdict SLOWER, and by more than slower_by */
+    double worst;     /* largest ratio among those */
+    size_t hidden;    /* not SLOWER, and yet the interval (or its lack) allows slower_by */
+    size_t n_differ;  /* pairs with a counter, a peak, or bytes or rounds of an operation that differ, or differ from cost() */
+    char differ[400]; /* "doc-7b v2 8 tokens: bytes_online_p0_p1 is 12 in A and 13 in B", of the first */
     struct ss_text only_a, only_b, failed; /* labels, one a line: cells of one set, pairs without two measurements */
 };
 /* metrics: names of ss_metric_names; slower_by: 0.03 for 3%. */

@@ -113,3 +113,25 @@ void ss_wire_free(struct ss_wire *w)
     free(w->rounds);
     *w = (struct ss_wire){0};
 }
+
+int ss_wire_differs(const struct ss_wire *w, const struct ss_counters *c)
+{
+    struct ss_counters copy = *c;
+    int64_t bytes[SS_N_DIRS] = {0}, rounds = 0;
+    for (size_t i = 0; i < w->layers * SS_N_OPS; i++) {
+        rounds += w->rounds[i];
+        for (int dir = 0; dir < SS_N_DIRS; dir++)
+            bytes[dir] += w->bytes[i * SS_N_DIRS + (size_t)dir];
+    }
+    for (int phase = 0; phase < SS_N_PHASES; phase++) {
+        rounds -= *ss_counters_rounds(&copy, (enum ss_phase)phase);
+        for (int dir = 0; dir < SS_N_DIRS; dir++) {
+            const int64_t *counted = ss_counters_bytes(&copy, (enum ss_phase)phase, (enum ss_dir)dir);
+            bytes[dir] -= counted ? *counted : 0;
+        }
+    }
+    for (int dir = 0; dir < SS_N_DIRS; dir++)
+        if (bytes[dir] != 0)
+            return dir;
+    return rounds != 0 ? SS_N_DIRS : -1;
+}

@@ -128,4 +128,7 @@ struct ss_wire {
 int ss_wire_alloc(struct ss_wire *w, size_t layers); /* 0 ok, -1 out of memory */
 void ss_wire_clear(struct ss_wire *w);
 void ss_wire_free(struct ss_wire *w);
+/* Summed over layers and operations the wire is what the counters say over all phases. The first direction whose bytes differ,
+   SS_N_DIRS for the rounds, -1: none. */
+int ss_wire_differs(const struct ss_wire *w, const struct ss_counters *c);
 #endif

@@ -106,7 +106,7 @@ static enum ss_err plot(const struct ss_figure *f, const char *dir, const char *
     settings(&set, f, dir, stem);
     snprintf(script, sizeof script, "%s/plots/%s.gp", ss_home(), f->spec->kind);
     snprintf(pdf, sizeof pdf, "%s/plots/%s.pdf", dir, stem);
-    const char *const argv[] = {"gnuplot", "-e", ss_text_str(&set), script, NULL};
+    const char *const argv[] = {"gnuplot", "-d", "-e", ss_text_str(&set), script, NULL}; /* -d: no ~/.gnuplot */
     enum ss_err err = ss_program_run(&output, argv, "gnuplot-nox", NULL, "SOURCE_DATE_EPOCH=0");
     /* gnuplot goes on after a warning, but a picture that lacks something must not pass for whole. */
     if (err == SS_OK && strstr(ss_text_str(&output), "warning"))

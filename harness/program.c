@@ -16,6 +16,7 @@ static void become(const char *const *argv, int in, int out, const char *env)
     if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
         _exit(1);
     setenv("LC_ALL", "C.UTF-8", 1); /* gnuplot's labels are UTF-8 and its numbers have points, whatever the user's locale */
+    setenv("TZ", "UTC0", 1);        /* its PDFs carry a date with the zone */
     if (env) {
         snprintf(text, sizeof text, "%s", env);
         putenv(text);

@@ -20,7 +20,7 @@ static enum ss_err open_rotation(struct ss_ctx *c, struct ss_buf *b, double scal
             cs[(2 * pos + 1) * half + i] = (int32_t)lrint(ldexp(scale * sin(angle), SS_ROPE_BITS));
         }
     enum ss_err err = SS_OK;
-    SS_TRY_OUT(ss_buf_alloc(c, b, bytes, SS_TAG_tables));
+    SS_TRY_OUT(ss_buf_alloc(c, b, bytes, SS_TAG_workspace));
     SS_TRY_OUT(c->backend->upload(c->dev, b->p, cs, bytes));
 out:
     free(cs);
@@ -37,13 +37,13 @@ enum ss_err ss_hidden_open(struct ss_ctx *c, struct ss_hidden *v, const struct s
     v->plan = p;
     c->frac_bits = p->f;
     SS_TRY(ss_supply_open(c, &v->supply, p->source, p->ot_triples));
-    SS_TRY(ss_buf_alloc(c, &v->column_bits, 2 * ss_shape_qkv_rows(s), SS_TAG_tables));
+    SS_TRY(ss_buf_alloc(c, &v->column_bits, 2 * ss_shape_qkv_rows(s), SS_TAG_workspace));
     if (c->role == SS_DEALER)
         return SS_OK;
     const double root = sqrt((double)s->d_head); /* 2^(score_bits - 2f) of it is in the scores' scale */
     SS_TRY(open_rotation(c, &v->q_rotation, ldexp(1, (int)(p->score_bits - 2 * p->f)) / root));
     SS_TRY(open_rotation(c, &v->k_rotation, 1));
-    SS_TRY(ss_buf_alloc(c, &v->gain, s->d_model * sizeof(uint64_t), SS_TAG_tables));
+    SS_TRY(ss_buf_alloc(c, &v->gain, s->d_model * sizeof(uint64_t), SS_TAG_workspace));
     return ss_buf_alloc(c, &v->product, c->max_tokens * s->d_model * sizeof(uint64_t), SS_TAG_shares);
 }
 

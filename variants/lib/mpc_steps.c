@@ -29,8 +29,8 @@ enum ss_err ss_mpc_open(struct ss_ctx *c)
     ss_mpc_plan(&v->plan, c->shape, c->option);
     SS_TRY(check_eps(c, v->plan.h.f));
     SS_TRY(ss_hidden_open(c, &v->h, &v->plan.h));
-    SS_TRY(ss_buf_alloc(c, &v->gate_bits, c->shape->d_ff, SS_TAG_tables));
-    return ss_buf_alloc(c, &v->up_scale, c->shape->d_ff * sizeof(uint64_t), SS_TAG_tables);
+    SS_TRY(ss_buf_alloc(c, &v->gate_bits, c->shape->d_ff, SS_TAG_workspace));
+    return ss_buf_alloc(c, &v->up_scale, c->shape->d_ff * sizeof(uint64_t), SS_TAG_workspace);
 }
 
 void ss_mpc_close(struct ss_ctx *c)
