@@ -1,8 +1,8 @@
 /* carry.h — the carry tree of comparisons (backend.h: carry_leaves, carry_join, carry_deal, block_deal): its shape, and what is
    done to a word of it, for both backends.
 
-   A product of shared bits under dealt products of their masks (ABY2.0, Patra, Schneider, Suresh, Yalame, USENIX Security 2021,
-   section 3.1.4: inputs are opened once, whatever the fan-in): with e = x xor mask open, x = e xor mask, and a product of such
+   A product of shared bits under dealt products of their masks (multi-input AND of ABY2.0, Patra, Schneider, Suresh, Yalame,
+   USENIX Security 2021; every input is opened once): with e = x xor mask open, x = e xor mask, and a product of such
    factors is a public combination of the products of every subset of their masks. A subset is a number whose bits name its
    members. One factor after the other is multiplied in ("fold"): words that held y mask(v), for the subsets v of the factors
    still to come, become those of x y mask(v). */
@@ -25,7 +25,7 @@ enum {
     SS_SLICED_WORDS = 8
 };
 
-/* Sliced bits that are worked on at once: a word on a device, a cache line on the host. */
+/* Sliced bits that are worked on at once: a word on a device, a cache line on the host, where wide registers take them. */
 #ifdef __CUDACC__
 typedef uint64_t ss_sliced;
 #else
