@@ -17,7 +17,7 @@
     X(triples_elem, "triples", "elementwise Beaver triples")                                                                   \
     X(triples_square, "pairs", "square pairs")                                                                                 \
     X(triples_matrix, "elements", "matrix-triple elements")                                                                    \
-    X(triples_bin, "triples", "binary triples")                                                                                \
+    X(triples_bin, "products", "dealt products of two or more bits, one a bit")                                                \
     X(trunc_pairs, "pairs", "truncation correlations consumed")                                                                \
     X(opened_words, "words", "ring words opened by exchange")                                                                  \
     X(rounds_input, "rounds", "rounds, input sharing")                                                                         \

@@ -268,27 +268,32 @@ struct ss_backend {
     enum ss_err (*bits_slice)(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
                               size_t n, unsigned bits);
     /* The carry into bit `bits` - 1 of C_k + m, C_k = c0 + c1 - (t[k] << (shift ? shift[i % cols] : 0)), n = rows x cols
-       values, m (bits, G) a party's share of the mask's bits, words = T G. A tree over `count` positions, first bits - 1 leaves
-       with g = C and m, p = C xor m; bit `bits` - 1 of C xor m enters the last one's g, so that the root's g is the top bit of
-       C_k + m. C enters p and that bit on party 0 only. A level joins 2k (lo) and 2k + 1 (hi) to k: g' = g_hi xor p_hi g_lo, p'
-       = p_hi p_lo; an odd last position moves along; position 0's p' is never used and not made. pairs = count / 2.
-       masks: (3 pairs - 1, words) of p_hi (pairs), g_lo (pairs), p_lo (pairs - 1: pair k's at k - 1), level behind level, then
-       (words) of the root. message (as a level's masks) = value xor mask; with one position g xor mask. kept (pairs + 2,
-       words): g_hi (pairs); an odd last position's g, p. products (2 pairs - 1, words): shares of mask(p_hi) mask(g_lo), then
-       of mask(p_hi) mask(p_lo).
+       values, m (bits, G) a party's share of the mask's bits, words = T G. Of bits a .. b, g is the carry that they make and p
+       whether they pass one on. Bits 0 .. bits - 2 in blocks of four (the last may be shorter) are the tree's positions: their
+       g and p are public combinations, C being public, of m's bits and the dealt products of a block's mask bits. Bit `bits` -
+       1 of C xor m enters the last one's g, so that the root's g is the top bit of C_k + m. What is public enters on party 0
+       only. A level joins positions 4k .. 4k + 3 (the last: what is left) to k: g' = g_3 xor p_3 (g_2 xor p_2 (g_1 xor p_1
+       g_0)), p' = p_3 p_2 p_1 p_0; one position moves along; position 0's p' is never used and not made.
+       Rows (of `words` words) of a level, node behind node; n: positions of a node; kernels/carry.h counts them:
+       masks: p_1 .. p_(n - 1), g_0 .. g_(n - 2), p_0 (node 0: not). message (the same) = value xor mask; with one position:
+       masks and message hold its g. Masks lie level behind level, the root's last. kept: g_(n - 1) of every node; p of one that
+       moves along. products: shares of the products of masks(v), v the subsets of p_1 .. p_(n - 1) as numbers, rising: of two
+       members and more; then with g_j, j from 0, every v of p_(j + 1) .. and at least one member; with p_0 every such v.
+       Products of a block of mask bits, (ss_block_products(bits - 1), G): of every subset of two bits and more, rising.
        carry_leaves: kept and message of the leaves; masks from their level on; h_t is on the host. carry_join: kept_out and
-       message_out of the next level, from both messages of this one: a party's share of p_hi g_lo = [party 0] de xor d
-       mask(g_lo) xor e mask(p_hi) xor product, d and e being p_hi and g_lo xor both masks; p_hi p_lo likewise. out and in may
-       not overlap. */
+       message_out of the next level, from both messages of this one. out and in may not overlap. */
     enum ss_err (*carry_leaves)(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
-                                const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
-                                const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party);
+                                const uint64_t *m, const uint64_t *products, const uint64_t *masks, const uint64_t *h_t,
+                                unsigned thresholds, const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party);
     enum ss_err (*carry_join)(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
                               const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
                               size_t count, size_t words, int party);
-    /* Dealer: products1 = products of masks0 xor masks1, xor products0; layouts as above. */
+    /* Dealer: products1 = products of masks0 xor masks1, xor products0; layouts as above: of a level of `count` positions, and
+       of `bits` bits m0 xor m1 (bits, words) in blocks. */
     enum ss_err (*carry_deal)(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
-                              const uint64_t *masks1, size_t pairs, size_t words);
+                              const uint64_t *masks1, size_t count, size_t words);
+    enum ss_err (*block_deal)(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *m0,
+                              const uint64_t *m1, size_t bits, size_t words);
     /* Opened e = e0 xor e1 (T, G) = s xor rho: s (T, n) = shares of the bits = [party 0] e + (1 - 2 e) rho; and, where sx is
        not NULL, sx (T, n) = shares of s x, x = c0 + c1 + a: (c0 + c1) s + e a + (1 - 2 e) rho_a. rho, rho_a (T, n), a (n):
        additive shares of rho, rho a, a. s may be NULL. */

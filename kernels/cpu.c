@@ -206,6 +206,7 @@ const struct ss_backend ss_backend_cpu = {
     .carry_leaves = cpu_carry_leaves,
     .carry_join = cpu_carry_join,
     .carry_deal = cpu_carry_deal,
+    .block_deal = cpu_block_deal,
     .bits_close = cpu_bits_close,
     .bits_deal = cpu_bits_deal,
     .ring_combine = cpu_ring_combine,

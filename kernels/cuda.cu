@@ -362,6 +362,7 @@ extern "C" const struct ss_backend ss_backend_cuda = {
     .carry_leaves = ss_cuda_carry_leaves,
     .carry_join = ss_cuda_carry_join,
     .carry_deal = ss_cuda_carry_deal,
+    .block_deal = ss_cuda_block_deal,
     .bits_close = ss_cuda_bits_close,
     .bits_deal = ss_cuda_bits_deal,
     .ring_combine = ss_cuda_ring_combine,

@@ -99,16 +99,17 @@ static void at_64_bits(struct roles *r, size_t rows, size_t cols, unsigned thres
         }
     ss_compare_cost(&run.shape, n, &e);
     const struct ss_counters *c = &r->ctx[0].counters, *d = &r->ctx[SS_DEALER].counters;
-    /* 63 positions in 6 levels: 118 products under 180 masks. */
-    cr_assert_eq(e.triples_bin, (int64_t)(64 * 118 * words));
-    cr_assert_eq(e.opened_words, (int64_t)(n + 181 * words));
-    cr_assert_eq(e.bytes_offline_d_p1, (int64_t)(8 * (64 * groups + 118 * words + (product ? 2 : 1) * thresholds * n)));
-    cr_assert_eq(ss_compare_rounds(&run.shape), 8);
+    /* 63 bits in 15 blocks of four and one of three: 15 x 11 + 4 products of a's bits, for all thresholds. 16 blocks in two
+     * levels: 15 + 3 x 22 and 15 products under 6 + 3 x 7 and 6 masks. */
+    cr_assert_eq(e.triples_bin, (int64_t)(64 * (169 * groups + 96 * words)));
+    cr_assert_eq(e.opened_words, (int64_t)(n + 34 * words));
+    cr_assert_eq(e.bytes_offline_d_p1, (int64_t)(8 * ((64 + 169) * groups + 96 * words + (product ? 2 : 1) * thresholds * n)));
+    cr_assert_eq(ss_compare_rounds(&run.shape), 4);
     for (int p = 0; p < 2; p++) {
         c = &r->ctx[p].counters;
         cr_assert_eq(c->triples_bin - before[p].triples_bin, e.triples_bin);
         cr_assert_eq(c->opened_words - before[p].opened_words, e.opened_words);
-        cr_assert_eq(c->rounds_online - before[p].rounds_online, 8);
+        cr_assert_eq(c->rounds_online - before[p].rounds_online, 4);
     }
     cr_assert_eq(e.bytes_online_p0_p1, 8 * e.opened_words);
     cr_assert_eq(r->ctx[0].counters.bytes_online_p0_p1 - before[0].bytes_online_p0_p1, e.bytes_online_p0_p1);
@@ -133,7 +134,7 @@ Test(compare, edges_at_64_bits_in_every_shape)
     roles_close(&r);
 }
 
-/* The smallest rings have no tree or one level. */
+/* The smallest rings have no tree or one level; blocks and nodes of every size. */
 Test(compare, every_width_of_the_ring)
 {
     struct roles r;

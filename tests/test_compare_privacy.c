@@ -1,28 +1,39 @@
 /* test_compare_privacy.c — what a party sees of a comparison, exactly, on toy rings: the real code runs on scripted randomness,
    a lane (value) for each outcome.
 
-   One party's own randomness is fixed at a time; over all randomness of the other, what it gets (dealt words, messages) must be
-   distributed alike for every x. Words count mod 2^bits: a ring homomorphism, and only their low bits are ever sliced. */
+   All that the observer draws, and the words that P1 is dealt, are fixed at a time (P0's words make up for it: two runs, the
+   first to see what is dealt). Over all masks of the other party, what it sends must be distributed alike for every x. On the
+   larger rings the opened c is fixed, too: its mask is the one that the small ones enumerate. Words count mod 2^bits: a ring
+   homomorphism, and only their low bits are ever sliced. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/comparison.h"
+#include "tests/toy.h"
 
-enum { MAX_TOY_LANES = 1 << 20 };
-enum part { A, MASKS, BITS_RHO, BITS_A, PRODUCTS, RHO, RHO_A, PARTS }; /* of a batch, in its order */
+enum { MAX_TOY_LANES = 1 << 20, MAX_LEVELS = 2, MAX_OPENED = 13 };
+enum part { A, MASKS, BITS_RHO, BITS_A, BLOCKS, PRODUCTS, RHO, RHO_A, PARTS }; /* of a batch, in its order */
+
+/* Rows of masks, of products of a's bits and of masks: no tree; nodes of two, three, four positions; two levels with a last
+   node of two, of four. */
+static const struct ring {
+    unsigned bits, masks, blocks, products;
+} rings[] = {{3, 0, 1, 0}, {6, 2, 11, 1}, {10, 4, 22, 5}, {14, 6, 33, 15}, {22, 11, 55, 18}, {30, 15, 77, 38}};
+
 struct toy {
-    unsigned bits;
-    bool product;
-    size_t n;                   /* lanes: a multiple of 64 */
-    unsigned width[PARTS];      /* bits of randomness a lane takes for each part */
-    size_t first[PARTS];        /* words */
-    uint64_t *c, *carry[2], *e; /* messages of the party that is not the observer */
-    int sender;
+    const struct ring *ring;
+    bool product, fixed_c;
+    size_t n, outcomes;  /* lanes, owns x outcomes: a multiple of 64 */
+    size_t rows[PARTS];  /* of bits; of arithmetic parts 1 if there */
+    size_t first[PARTS]; /* words */
+    int observer;
+    uint64_t *c, *carry[MAX_LEVELS], *e; /* messages of the other party */
+    size_t opened[MAX_LEVELS];           /* rows */
     unsigned levels;
     struct script script;
 };
-enum mutant { SOUND, CONSTANT_RHO, NO_MASKS };
+enum mutant { SOUND, CONSTANT_RHO, NO_MASKS, ONE_MASK };
 
 static bool arithmetic(enum part p)
 {
@@ -31,134 +42,154 @@ static bool arithmetic(enum part p)
 
 static void toy_layout(struct toy *t)
 {
-    const unsigned masks = t->bits == 3 ? 2 : 4,
-                   products = t->bits == 3 ? 1 : 2; /* 2 or 3 positions: 1 or 2 levels of 1 pair */
-    const unsigned width[PARTS] = {t->bits, masks, 1, t->bits, products, t->bits, t->product ? t->bits : 0};
+    const struct ring *r = t->ring;
+    const size_t rows[PARTS] = {1, r->masks, 1, r->bits, r->blocks, r->products, 1, t->product};
     size_t at = 0;
-    memcpy(t->width, width, sizeof width);
+    memcpy(t->rows, rows, sizeof rows);
     for (enum part p = 0; p < PARTS; p++) {
         t->first[p] = at;
-        at += arithmetic(p) ? (width[p] ? t->n : 0) : width[p] * t->n / 64;
+        at += rows[p] * (arithmetic(p) ? t->n : t->n / 64);
     }
-    const struct ss_compare_shape s = {t->bits, 1, t->product};
+    const struct ss_compare_shape s = {r->bits, 1, t->product};
     cr_assert_eq(at, ss_compare_words(&s, t->n));
 }
 
-static uint64_t get(const struct toy *t, const uint64_t *batch, enum part p, size_t lane)
+static uint64_t get(const struct toy *t, const uint64_t *batch, enum part p, size_t row, size_t lane)
 {
-    uint64_t v = 0;
     if (arithmetic(p))
-        return t->width[p] ? batch[t->first[p] + lane] % ((uint64_t)1 << t->bits) : 0;
-    for (unsigned j = 0; j < t->width[p]; j++)
-        v |= (batch[t->first[p] + j * t->n / 64 + lane / 64] >> lane % 64 & 1) << j;
-    return v;
+        return low(batch[t->first[p] + lane], t->ring->bits);
+    return batch[t->first[p] + row * t->n / 64 + lane / 64] >> lane % 64 & 1;
 }
 
-static void set(const struct toy *t, uint64_t *batch, enum part p, size_t lane, uint64_t v)
+static void set(const struct toy *t, uint64_t *batch, enum part p, size_t row, size_t lane, uint64_t v)
 {
-    if (arithmetic(p)) {
-        if (t->width[p])
-            batch[t->first[p] + lane] = v;
-        return;
-    }
-    for (unsigned j = 0; j < t->width[p]; j++)
-        batch[t->first[p] + j * t->n / 64 + lane / 64] |= (v >> j & 1) << lane % 64;
+    uint64_t *word = &batch[t->first[p] + (arithmetic(p) ? lane : row * t->n / 64 + lane / 64)];
+    *word = arithmetic(p) ? v : (*word & ~((uint64_t)1 << lane % 64)) | (v & 1) << lane % 64;
 }
 
 static void look(void *arg, int from, int to, const char *what, const void *h_data, size_t bytes)
 {
     struct toy *t = arg;
-    if (from != t->sender || to == SS_DEALER)
+    if (from == t->observer || from == SS_DEALER || to == SS_DEALER)
         return;
+    if (strcmp(what, "cary") == 0)
+        t->opened[t->levels] = bytes / (t->n / 8);
     memcpy(strcmp(what, "open") == 0 ? t->c : strcmp(what, "bits") == 0 ? t->e : t->carry[t->levels++], h_data, bytes);
 }
 
-/* Randomness `own` (parts up to `last`, low bits first) for a lane. */
-static void put_parts(const struct toy *t, uint64_t *batch, size_t lane, uint64_t own, enum part last, enum mutant m)
+/* What is fixed for an own: any word for each row of a part. */
+static uint64_t fixed(size_t own, enum part p, size_t row)
 {
-    for (enum part p = 0; p <= last; p++) {
-        const uint64_t v = own & (((uint64_t)1 << t->width[p]) - 1);
-        own >>= t->width[p];
-        set(t, batch, p, lane, (m == CONSTANT_RHO && p == BITS_RHO) || (m == NO_MASKS && p == MASKS) ? 0 : v);
+    return some(own << 20 | (size_t)p << 10 | row);
+}
+
+/* Masks of a lane: the observer's of its own, the other's digits of the outcome. */
+static void put_masks(struct toy *t, const struct comparison *run, size_t lane, enum mutant m)
+{
+    const size_t own = lane / t->outcomes;
+    size_t outcome = lane % t->outcomes;
+    uint64_t *const mine = t->script.words[t->observer], *const other = t->script.words[1 - t->observer];
+    const uint64_t c = fixed(own, PARTS, 0); /* what the other sends on a larger ring */
+    set(t, mine, A, 0, lane, fixed(own, A, 0));
+    set(t, other, A, 0, lane, t->fixed_c ? run->x[1 - t->observer][lane] - c : digit(&outcome, t->ring->bits));
+    for (size_t row = 0; row < t->rows[MASKS]; row++) {
+        const uint64_t bit = digit(&outcome, 1);
+        const size_t from = m == ONE_MASK ? 0 : row;
+        set(t, mine, MASKS, row, lane, m == NO_MASKS ? 0 : fixed(own, MASKS, from));
+        set(t, other, MASKS, row, lane, m == NO_MASKS ? 0 : from < row ? get(t, other, MASKS, 0, lane) : bit);
     }
+    set(t, mine, BITS_RHO, 0, lane, m == CONSTANT_RHO ? 0 : fixed(own, BITS_RHO, 0));
+    set(t, other, BITS_RHO, 0, lane, m == CONSTANT_RHO ? 0 : digit(&outcome, 1));
 }
 
-static unsigned total(const struct toy *t, enum part last)
+/* P0's words for what is dealt: fixed if it observes, else such that P1 is dealt fixed ones. dealt: as it was under P0's zeros.
+ */
+static void put_dealt(struct toy *t, const uint64_t *dealt)
 {
-    unsigned bits = 0;
-    for (enum part p = 0; p <= last; p++)
-        bits += t->width[p];
-    return bits;
+    for (enum part p = BITS_A; p < PARTS; p++)
+        for (size_t row = 0; row < t->rows[p]; row++)
+            for (size_t lane = 0; lane < t->n; lane++) {
+                const uint64_t word = fixed(lane / t->outcomes, p, row), bare = dealt ? get(t, dealt, p, row, lane) : 0;
+                set(t, t->script.words[SS_P0], p, row, lane, dealt ? (arithmetic(p) ? bare - word : bare ^ word) : word);
+            }
 }
 
-/* How often each view occurs in the lanes: seen (owns, 2^view bits). */
-static void count_views(struct roles *r, struct toy *t, struct comparison *run, int observer, const uint64_t *own, size_t owns,
-                        uint64_t x, enum mutant m, uint32_t *seen, unsigned view_bits)
+static void check_dealt(const struct toy *t, const uint64_t *dealt)
 {
-    const enum part mine = observer == SS_P0 ? RHO_A : BITS_RHO, other = observer == SS_P0 ? BITS_RHO : RHO_A;
-    const uint64_t outcomes = (uint64_t)1 << total(t, other);
-    memset(seen, 0, (owns << view_bits) * sizeof *seen);
+    for (enum part p = BITS_A; p < PARTS; p++)
+        for (size_t row = 0; row < t->rows[p]; row++)
+            for (size_t lane = 0; lane < t->n; lane++)
+                cr_assert_eq(get(t, dealt, p, row, lane),
+                             low(fixed(lane / t->outcomes, p, row), arithmetic(p) ? t->ring->bits : 1), "part %d", p);
+}
+
+static void run_once(struct roles *r, struct toy *t, struct comparison *run)
+{
+    t->levels = 0;
+    roles_run(r, comparison_run, run);
+}
+
+/* How often each view occurs in the lanes: seen (owns, outcomes). */
+static void count_views(struct roles *r, struct toy *t, struct comparison *run, uint64_t x, enum mutant m, uint32_t *seen)
+{
+    memset(seen, 0, t->n * sizeof *seen);
     for (int p = 0; p < 2; p++)
         memset(t->script.words[p], 0, t->script.n * sizeof(uint64_t));
     for (size_t i = 0; i < t->n; i++) {
-        put_parts(t, t->script.words[observer], i, own[i / outcomes], mine, m);
-        put_parts(t, t->script.words[1 - observer], i, i % outcomes, other, m);
-        run->x[observer][i] = own[i / outcomes] * 5;
-        run->x[1 - observer][i] = x - run->x[observer][i];
+        run->x[t->observer][i] = some(i / t->outcomes) * 5;
+        run->x[1 - t->observer][i] = x - run->x[t->observer][i];
+        put_masks(t, run, i, m);
     }
-    t->sender = 1 - observer;
-    t->levels = 0;
-    roles_run(r, comparison_run, run);
+    if (t->observer == SS_P1)
+        run_once(r, t, run);
+    put_dealt(t, t->observer == SS_P1 ? run->dealt : NULL);
+    run_once(r, t, run);
+    if (t->observer == SS_P1)
+        check_dealt(t, run->dealt);
     for (size_t i = 0; i < t->n; i++) {
-        uint64_t v = t->c[i] % ((uint64_t)1 << t->bits);
+        size_t v = t->fixed_c ? 0 : low(t->c[i], t->ring->bits);
         for (unsigned level = 0; level < t->levels; level++)
-            for (unsigned j = 0; j < 2; j++)
-                v = v << 1 | (t->carry[level][j * t->n / 64 + i / 64] >> i % 64 & 1);
-        v = v << 1 | (t->e[i / 64] >> i % 64 & 1);
-        for (enum part p = BITS_A; observer == SS_P1 && p < PARTS; p++)
-            v = v << t->width[p] | get(t, run->dealt, p, i);
-        cr_assert_lt(v, (uint64_t)1 << view_bits);
-        seen[(i / outcomes << view_bits) + v]++;
-        const uint64_t less = x >> (t->bits - 1) & 1; /* x < 0 */
+            for (size_t j = 0; j < t->opened[level]; j++)
+                v = put(v, t->carry[level][j * t->n / 64 + i / 64] >> i % 64, 1);
+        v = put(v, t->e[i / 64] >> i % 64, 1);
+        cr_assert_lt(v, t->outcomes);
+        seen[i / t->outcomes * t->outcomes + v]++;
+        const uint64_t less = x >> (t->ring->bits - 1) & 1; /* x < 0 */
         cr_assert_eq(opened(run->s, i), less);
         if (t->product)
             cr_assert_eq(opened(run->sx, i), less * x);
     }
 }
 
-/* 1 if some x gives the observer other views than x = 0 does. */
-static int leaks(unsigned bits, bool product, int observer, size_t owns, enum mutant m)
+/* 1 if some x gives the observer other views than x = 0 does, for one of its `owns`. */
+static int leaks(const struct ring *ring, bool product, int observer, size_t owns, enum mutant m)
 {
     struct roles r;
-    struct toy t = {.bits = bits, .product = product, .n = 64};
-    toy_layout(&t);
-    const enum part mine = observer == SS_P0 ? RHO_A : BITS_RHO, other = observer == SS_P0 ? BITS_RHO : RHO_A;
-    const unsigned own_bits = total(&t, mine), view_bits = total(&t, other);
-    t.n = owns << view_bits;
+    struct toy t = {.ring = ring, .product = product, .fixed_c = ring->bits > 10, .observer = observer};
+    t.outcomes = (size_t)1 << ((t.fixed_c ? 0 : ring->bits) + ring->masks + 1);
+    t.n = owns * t.outcomes;
     cr_assert(t.n % 64 == 0 && t.n <= MAX_TOY_LANES);
     toy_layout(&t);
-    struct comparison run = {.shape = {bits, 1, product}, .rows = 1, .cols = t.n, .stride = t.n};
-    const size_t words = ss_compare_words(&run.shape, t.n);
-    uint64_t *messages = calloc(2 * t.n, sizeof *messages), *own = calloc(owns, sizeof *own);
-    uint32_t *seen[2] = {calloc(owns << view_bits, sizeof **seen), calloc(owns << view_bits, sizeof **seen)};
+    struct comparison run = {.shape = {ring->bits, 1, product}, .rows = 1, .cols = t.n, .stride = t.n};
+    const size_t words = ss_compare_words(&run.shape, t.n), half = (size_t)1 << (ring->bits - 1);
+    uint64_t *messages = calloc((1 + MAX_LEVELS) * t.n, sizeof *messages);
+    uint32_t *seen[2] = {calloc(t.n, sizeof **seen), calloc(t.n, sizeof **seen)};
     t.c = messages;
-    t.carry[0] = messages + t.n;
-    t.carry[1] = t.carry[0] + t.n / 4;
-    t.e = t.carry[1] + t.n / 4;
+    for (int level = 0; level < MAX_LEVELS; level++)
+        t.carry[level] = messages + t.n + (size_t)level * t.n * MAX_OPENED / 64;
+    t.e = messages + t.n + MAX_LEVELS * t.n * MAX_OPENED / 64;
     comparison_alloc(&run);
     run.dealt = calloc(words, sizeof(uint64_t));
     roles_open(&r, look, &t);
     script_open(&t.script, &r, words + 1);
-    fill_random(&r, own, owns);
-    for (size_t i = 0; i < owns; i++)
-        own[i] = owns >> own_bits ? i : own[i] % ((uint64_t)1 << own_bits);
     int found = 0;
-    for (uint64_t x = 0; x < (uint64_t)1 << bits; x++) {
-        count_views(&r, &t, &run, observer, own, owns, x, m, seen[x > 0], view_bits);
-        found |= x > 0 && memcmp(seen[0], seen[1], (owns << view_bits) * sizeof **seen) != 0;
+    for (size_t k = 0; k < (half < 32 ? 2 * half : 12); k++) { /* all of a small ring; the edges and others of a large one */
+        const size_t edge[] = {0, 1, half - 1, half, 2 * half - 1};
+        const uint64_t x = half < 32 ? k : k < 5 ? edge[k] : some(k) % (2 * half);
+        count_views(&r, &t, &run, x, m, seen[k > 0]);
+        found |= k > 0 && memcmp(seen[0], seen[1], t.n * sizeof **seen) != 0;
     }
     free(messages);
-    free(own);
     free(seen[0]);
     free(seen[1]);
     free(run.dealt);
@@ -168,18 +199,20 @@ static int leaks(unsigned bits, bool product, int observer, size_t owns, enum mu
     return found;
 }
 
-Test(compare, no_view_depends_on_the_value_on_toy_rings)
+Test(compare, no_view_depends_on_the_value_on_toy_rings, .timeout = 600)
 {
-    cr_assert_not(leaks(3, false, SS_P1, 64, SOUND)); /* all of P1's own randomness */
-    cr_assert_not(leaks(3, true, SS_P1, 8, SOUND));
-    cr_assert_not(leaks(4, false, SS_P1, 1, SOUND));
-    cr_assert_not(leaks(3, true, SS_P0, 1 << 13, SOUND)); /* random ones of P0's */
-    cr_assert_not(leaks(4, false, SS_P0, 1 << 11, SOUND));
+    for (int observer = 0; observer < 2; observer++)
+        for (size_t i = 0; i < sizeof rings / sizeof *rings; i++) {
+            const size_t owns = rings[i].bits <= 6 ? 64 : rings[i].bits <= 22 ? 2 : 1;
+            cr_expect_not(leaks(&rings[i], i % 2 == 0, observer, owns, SOUND), "observer %d, %u bits", observer, rings[i].bits);
+        }
 }
 
 Test(compare, mutants_leak_on_toy_rings)
 {
     for (int observer = 0; observer < 2; observer++)
-        for (enum mutant m = CONSTANT_RHO; m <= NO_MASKS; m++)
-            cr_assert(leaks(3, false, observer, observer == SS_P0 ? 256 : 8, m), "observer %d, mutant %d", observer, m);
+        for (enum mutant m = CONSTANT_RHO; m <= ONE_MASK; m++) {
+            cr_expect(leaks(&rings[1], false, observer, 8, m), "observer %d, mutant %d", observer, m);
+            cr_expect(leaks(&rings[4], true, observer, 1, m), "two levels, observer %d, mutant %d", observer, m);
+        }
 }

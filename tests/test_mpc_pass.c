@@ -127,11 +127,14 @@ Test(mpc_pass, gates_out_of_range_are_counted_without_pieces)
 }
 
 struct counts {
-    int64_t elem, square, matrix, words, trunc, opened;
+    int64_t elem, square, matrix, trunc, opened;
+    int64_t groups, words; /* of comparisons: of 64 values; the same a threshold */
 };
-static int64_t words_of(int64_t n)
+static void add_comparison(struct counts *c, int64_t n, int64_t thresholds)
 {
-    return (n + 63) / 64;
+    c->groups += (n + 63) / 64;
+    c->words += thresholds * ((n + 63) / 64);
+    c->opened += n;
 }
 
 /* A norm of n rows: one opening of d and one of its factor; 19 thresholds, two products, powers 2 to 8 (4 factors opened). */
@@ -140,8 +143,8 @@ static void add_norm(struct counts *c, int64_t n, int64_t d)
     c->elem += n * (d + 2 + 4);
     c->square += n * (d + 3);
     c->trunc += n * (d + 1 + 7 + 1 + 1);
-    c->words += 19 * words_of(n);
-    c->opened += n * (d + 1 + 4 + 4 + 1);
+    add_comparison(c, n, 19);
+    c->opened += n * (d + 1 + 4 + 4);
 }
 
 Test(mpc_pass, gates_of_weights_too_small_for_its_scales_are_refused)
@@ -239,31 +242,29 @@ Test(mpc_pass, counts_of_doc_1_5b_at_8_tokens_by_hand)
         add_norm(&c, T, D);
         c.matrix += SEEN + T * D;
         c.opened += QKV + SEEN;
-        c.trunc += QKV + 2 * T * D;                              /* q k v; the two residual projections */
-        for (int pairs = 12 * 16; pairs >= 12 * 4; pairs /= 2) { /* the tournament's three levels */
-            c.words += words_of(pairs);
-            c.opened += pairs;
-        }
+        c.trunc += QKV + 2 * T * D;                            /* q k v; the two residual projections */
+        for (int pairs = 12 * 16; pairs >= 12 * 4; pairs /= 2) /* the tournament's three levels */
+            add_comparison(&c, pairs, 1);
         c.square += 8 * SEEN; /* exp */
         c.trunc += 9 * SEEN;
-        c.words += words_of(SEEN);
-        c.opened += (8 + 1) * SEEN;
+        add_comparison(&c, SEEN, 1);
+        c.opened += 8 * SEEN;
         c.elem += (2 + 4) * ROWS; /* 1 / sum: 4 thresholds, powers 2 to 7 */
         c.square += 2 * ROWS;
         c.trunc += (1 + 6 + 1) * ROWS;
-        c.words += 4 * words_of(ROWS);
-        c.opened += (4 + 4 + 1) * ROWS;
+        add_comparison(&c, ROWS, 4);
+        c.opened += (4 + 4) * ROWS;
         c.elem += SEEN; /* probabilities */
         c.trunc += SEEN;
         c.opened += SEEN + ROWS;
         c.elem += (5 + 1) * GATES; /* SiLU: 3 thresholds, powers 2 to 9; times up */
         c.square += 3 * GATES;
         c.trunc += (1 + 8 + 1 + 1) * GATES;
-        c.words += 3 * words_of(GATES);
-        c.opened += (5 + 2 + 1) * GATES;
+        add_comparison(&c, GATES, 3);
+        c.opened += (5 + 2) * GATES;
     }
     add_norm(&c, 1, D);
-    c.opened += c.trunc + 181 * c.words; /* 180 masked factors of 118 binary products, and the bit */
+    c.opened += c.trunc + 34 * c.words; /* 27 and 6 masked bits of the tree, and the result */
 
     cr_assert_eq(ss_model_find(&m, "doc-1.5b"), SS_OK);
     cr_assert_eq(ss_options_parse(ss_variant_find("v3-mpc"), "", option), SS_OK);
@@ -272,15 +273,16 @@ Test(mpc_pass, counts_of_doc_1_5b_at_8_tokens_by_hand)
     cr_expect_eq(e.triples_elem, c.elem, "%ld %ld", (long)e.triples_elem, (long)c.elem);
     cr_expect_eq(e.triples_square, c.square, "%ld %ld", (long)e.triples_square, (long)c.square);
     cr_expect_eq(e.triples_matrix, c.matrix);
-    cr_expect_eq(e.triples_bin, 64 * 118 * c.words, "%ld %ld", (long)e.triples_bin, (long)(64 * 118 * c.words));
+    const int64_t bits = 64 * (169 * c.groups + 96 * c.words); /* products of a's bits; of the tree's masks */
+    cr_expect_eq(e.triples_bin, bits, "%ld %ld", (long)e.triples_bin, (long)bits);
     cr_expect_eq(e.trunc_pairs, c.trunc, "%ld %ld", (long)e.trunc_pairs, (long)c.trunc);
     cr_expect_eq(e.opened_words, c.opened, "%ld %ld", (long)e.opened_words, (long)c.opened);
     cr_expect_eq(e.bytes_online_p0_p1, 8 * c.opened);
-    /* A norm: 1 + 19 + 1 + 1. A layer: two, q k v 2, three maxima of 8, exp 25, 1 / sum 18, weights 3, projections 2,
-     * SwiGLU 20. */
-    cr_expect_eq(e.rounds_online, LAYERS * (2 * 22 + 2 + 3 * 8 + 25 + 18 + 3 + 2 + 20) + 22);
+    /* A norm: 1 + 15 + 1 + 1. A layer: two, q k v 2, three maxima of 4, exp 21, 1 / sum 14, weights 3, projections 2,
+     * SwiGLU 16. */
+    cr_expect_eq(e.rounds_online, LAYERS * (2 * 18 + 2 + 3 * 4 + 21 + 14 + 3 + 2 + 16) + 18);
     const struct ss_job longest = {.shape = &m.shape, .tokens = 32768, .option = option};
     struct ss_counters at_32768 = {0};
     ss_variant_find("v3-mpc")->cost(&longest, &at_32768);
-    cr_expect_eq(at_32768.rounds_online, LAYERS * (114 + 15 * 8) + 22);
+    cr_expect_eq(at_32768.rounds_online, LAYERS * (94 + 15 * 4) + 18);
 }

@@ -1,9 +1,11 @@
 /* compare.c — comparisons: bits of values sliced over words, the carry tree over them, and the way back to additive shares. */
-#include "kernels/cpu/cpu.h"
-
 #include <string.h>
 
+#include "kernels/carry.h"
+#include "kernels/cpu/cpu.h"
+
 enum { LANES = 64 }; /* values a word of sliced bits */
+_Static_assert((int)CPU_TILE_GROUPS == (int)SS_SLICED_WORDS, "a row of a tile is worked on at once");
 
 static size_t groups_of(size_t n)
 {
@@ -82,58 +84,111 @@ __attribute__((target_clones("avx2", "default"))) static void subtract(uint64_t 
         values[i] = c[i] - (threshold << up[i]);
 }
 
-/* A level of the carry. */
+/* n words from p on, zeros behind them. */
+__attribute__((always_inline)) static inline void load(ss_sliced *x, const uint64_t *p, size_t n)
+{
+    if (n < SS_SLICED_WORDS)
+        *x = (ss_sliced){0};
+    memcpy(x, p, (n < SS_SLICED_WORDS ? n : SS_SLICED_WORDS) * sizeof *p);
+}
+
+__attribute__((always_inline)) static inline void store(uint64_t *p, const ss_sliced *x, size_t n)
+{
+    memcpy(p, x, (n < SS_SLICED_WORDS ? n : SS_SLICED_WORDS) * sizeof *p);
+}
+
+/* A level of the carry to be filled. */
 struct level {
     uint64_t *kept, *message;
     const uint64_t *masks;
     size_t count, words;
 };
 
-/* Where word w of position k's g and p lies, not masked yet; *p stays where the level has no use for p. */
-static void places(const struct level *l, size_t k, size_t w, uint64_t **g, uint64_t **p)
+__attribute__((always_inline)) static inline void put_one(const struct level *l, enum ss_carry_where where, size_t row,
+                                                          size_t w, size_t n, const ss_sliced *x)
 {
-    const size_t half = l->count / 2 * l->words, at = k / 2 * l->words + w;
-    if (l->count == 1) {
-        *g = l->message + w;
-    } else if (k % 2) {
-        *g = l->kept + at;
-        *p = l->message + at;
-    } else if (k + 1 == l->count) {
-        *g = l->kept + at;
-        *p = l->kept + at + l->words;
-    } else {
-        *g = l->message + half + at;
-        *p = k ? l->message + 2 * half + at - l->words : *p;
+    const size_t at = row * l->words + w;
+    ss_sliced masked;
+    if (where == SS_CARRY_KEPT) {
+        store(l->kept + at, x, n);
+    } else if (where == SS_CARRY_MESSAGE) {
+        load(&masked, l->masks + at, n);
+        masked ^= *x;
+        store(l->message + at, &masked, n);
     }
 }
 
-/* A pass of its own: masks read beside a tile's rows, a line here and there, took longer. */
-static void mask_message(const struct ss_dev *dev, const struct level *l)
+/* Words w .. w + n - 1 of position k, to where the level needs them. */
+__attribute__((always_inline)) static inline void put(const struct level *l, size_t k, size_t w, size_t n, const ss_sliced *g,
+                                                      const ss_sliced *p)
 {
-    const size_t n = (l->count > 1 ? 3 * (l->count / 2) - 1 : 1) * l->words;
-#pragma omp parallel for num_threads(dev->threads) if (n >= CPU_PARALLEL_MIN)
-    for (size_t i = 0; i < n; i++)
-        l->message[i] ^= l->masks[i];
+    const struct ss_carry_place to = ss_carry_place(l->count, k);
+    put_one(l, to.g, to.g_at, w, n, g);
+    put_one(l, to.p, to.p_at, w, n, p);
 }
 
-/* A tile's words of one row of leaves. */
-__attribute__((always_inline)) static inline void leaves(uint64_t *restrict g, uint64_t *restrict p, const uint64_t *restrict c,
-                                                         const uint64_t *restrict m, uint64_t first, size_t groups)
+/* All bits on party 0, none on party 1. */
+static void set_one(ss_sliced *one, int party)
 {
-    for (size_t q = 0; q < groups; q++) {
-        g[q] = c[q] & m[q];
-        p[q] = (c[q] & first) ^ m[q];
+    memset(one, party == 0 ? 0xff : 0, sizeof *one);
+}
+
+struct leaves {
+    struct level to;
+    const uint64_t *m, *products;
+    size_t groups;
+    unsigned bits;
+    ss_sliced one;
+};
+
+/* A block of `bits` bits from bit `first` on; at: where its words begin in the level's rows. */
+__attribute__((always_inline)) static inline void leaf(const struct leaves *a, const struct tile *t, size_t k, size_t at,
+                                                       unsigned bits, size_t n)
+{
+    const size_t first = k * SS_BLOCK_BITS;
+    const uint64_t *m = a->m + first * a->groups + t->group0;
+    const uint64_t *product = a->products + k * SS_BLOCK_PRODUCTS * a->groups + t->group0;
+    ss_sliced mask[SS_BLOCK_SUBSETS], c[SS_BLOCK_BITS], g, p;
+    mask[0] = a->one;
+    for (unsigned v = 1; v < 1u << bits; v++) {
+        const bool single = !(v & (v - 1));
+        load(&mask[v], single ? m : product, n);
+        *(single ? &m : &product) += a->groups;
     }
+    for (unsigned j = 0; j < bits; j++)
+        memcpy(&c[j], t->rows[first + j], sizeof *c);
+    ss_block_join(&g, &p, mask, c, bits);
+    if (first + bits + 1 == a->bits) { /* the top bit */
+        ss_sliced top, share;
+        memcpy(&top, t->rows[a->bits - 1], sizeof top);
+        load(&share, m, n);
+        g ^= (top & a->one) ^ share;
+    }
+    put(&a->to, k, at, n, &g, &p);
+}
+
+__attribute__((target_clones("avx2", "default"))) static void tile_leaves(const struct leaves *a, const struct tile *t,
+                                                                          size_t at)
+{
+    const size_t whole = (a->bits - 1) / SS_BLOCK_BITS;
+    const unsigned rest = (a->bits - 1) % SS_BLOCK_BITS;
+    for (size_t k = 0; k < whole; k++)
+        if (t->groups == SS_SLICED_WORDS) /* copies of known length */
+            leaf(a, t, k, at, SS_BLOCK_BITS, SS_SLICED_WORDS);
+        else
+            leaf(a, t, k, at, SS_BLOCK_BITS, t->groups);
+    if (rest)
+        leaf(a, t, whole, at, rest, t->groups);
 }
 
 enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
-                             const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
-                             const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party)
+                             const uint64_t *m, const uint64_t *products, const uint64_t *masks, const uint64_t *h_t,
+                             unsigned thresholds, const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party)
 {
-    const size_t n = rows * cols, groups = groups_of(n);
-    const uint64_t first = party == 0 ? UINT64_MAX : 0;
-    const struct level l = {kept, message, masks, bits - 1, thresholds * groups};
+    const size_t n = rows * cols, groups = groups_of(n), count = ss_carry_leaves(bits);
+    struct leaves a = {{kept, message, masks, count, thresholds * groups}, m, products, groups, bits, {0}};
     SS_REQUIRE(bits >= 2 && bits <= LANES);
+    set_one(&a.one, party);
 #pragma omp parallel for num_threads(dev->threads) if (n * thresholds >= CPU_PARALLEL_MIN)
     for (size_t index = 0; index < tiles_of(n); index++) {
         struct tile t;
@@ -142,70 +197,179 @@ enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *messa
         place(&t, index, n);
         opened_values(&t, c, up, c0, c1, shift, cols);
         for (size_t k = 0; k < thresholds; k++) {
-            const size_t at = k * groups + t.group0;
-            const uint64_t *share = m + t.group0;
             subtract(t.values, c, up, h_t[k], t.n);
             slice(dev, &t);
-            uint64_t spare[CPU_TILE_GROUPS], *g = NULL;
-            for (size_t j = 0; j + 1 < bits; j++, share += groups) {
-                uint64_t *p = spare;
-                places(&l, j, at, &g, &p);
-                if (t.groups == CPU_TILE_GROUPS) /* a loop of known length */
-                    leaves(g, p, t.rows[j], share, first, CPU_TILE_GROUPS);
-                else
-                    leaves(g, p, t.rows[j], share, first, t.groups);
-            }
-            for (size_t q = 0; q < t.groups; q++) /* the top bit, to the last row's g */
-                g[q] ^= (t.rows[bits - 1][q] & first) ^ share[q];
+            tile_leaves(&a, &t, k * groups + t.group0);
         }
     }
-    mask_message(dev, &l);
     return SS_OK;
+}
+
+/* ---- the tree */
+struct join {
+    struct level to;
+    const uint64_t *kept, *mine, *theirs, *masks, *products;
+    size_t count;
+    ss_sliced one;
+};
+
+/* n words of `rows` rows, from word w on. */
+__attribute__((always_inline)) static inline void load_rows(ss_sliced *x, const uint64_t *from, size_t first, unsigned rows,
+                                                            size_t words, size_t w, size_t n)
+{
+    for (unsigned i = 0; i < rows; i++)
+        load(&x[i], from + (first + i) * words + w, n);
+}
+
+/* Words w .. w + n - 1 of a node of `positions` positions. */
+__attribute__((always_inline)) static inline void join_words(const struct join *a, const struct ss_carry_node *node, size_t k,
+                                                             size_t w, size_t n, unsigned positions)
+{
+    const size_t words = a->to.words;
+    ss_sliced e[SS_CARRY_OPENED], mask[SS_CARRY_OPENED], product[SS_CARRY_PRODUCTS], g, p = {0};
+    load(&g, a->kept + k * words + w, n);
+    load_rows(e, a->mine, node->opened_at, node->rows, words, w, n);
+    load_rows(mask, a->theirs, node->opened_at, node->rows, words, w, n);
+    for (unsigned i = 0; i < node->rows; i++)
+        e[i] ^= mask[i];
+    load_rows(mask, a->masks, node->opened_at, node->rows, words, w, n);
+    load_rows(product, a->products, node->product_at, node->product_rows, words, w, n);
+    ss_carry_node_join(&g, &p, e, mask, product, &a->one, positions, node->has_p);
+    put(&a->to, k, w, n, &g, &p);
+}
+
+__attribute__((target_clones("avx2", "default"))) static void join_tile(const struct join *a, size_t k, size_t w)
+{
+    const size_t n = a->to.words - w;
+    const struct ss_carry_node node = ss_carry_node(a->count, k);
+    ss_sliced g, p;
+    switch (node.positions) {
+    case 4:
+        if (n >= SS_SLICED_WORDS) /* copies of known length */
+            join_words(a, &node, k, w, SS_SLICED_WORDS, 4);
+        else
+            join_words(a, &node, k, w, n, 4);
+        return;
+    case 3:
+        join_words(a, &node, k, w, n, 3);
+        return;
+    case 2:
+        join_words(a, &node, k, w, n, 2);
+        return;
+    default: /* moves along */
+        load(&g, a->kept + k * a->to.words + w, n);
+        load(&p, a->kept + (k + 1) * a->to.words + w, n);
+        put(&a->to, k, w, n, &g, &p);
+    }
 }
 
 enum ss_err cpu_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
                            const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
                            size_t count, size_t words, int party)
 {
-    const size_t pairs = count / 2, glo = pairs * words, plo = 2 * glo;
-    const uint64_t first = party == 0 ? UINT64_MAX : 0;
-    const struct level l = {kept_out, message_out, masks + (3 * pairs - 1) * words, count - pairs, words};
-    SS_REQUIRE(pairs > 0);
-#pragma omp parallel for num_threads(dev->threads) if (pairs * words >= CPU_PARALLEL_MIN)
-    for (size_t k = 0; k < pairs; k++) {
-        uint64_t *g, *p = NULL;
-        places(&l, k, 0, &g, &p);
-        for (size_t w = 0; w < words; w++) {
-            const size_t at = k * words + w;
-            const uint64_t d = mine[at] ^ theirs[at], e = mine[glo + at] ^ theirs[glo + at];
-            g[w] = kept[at] ^ (first & d & e) ^ (d & masks[glo + at]) ^ (e & masks[at]) ^ products[at];
-            if (!p)
-                continue; /* the lowest position's p is never used */
-            const size_t in = plo + at - words;
-            const uint64_t f = mine[in] ^ theirs[in];
-            p[w] = (first & d & f) ^ (d & masks[in]) ^ (f & masks[at]) ^ products[glo + at - words];
-        }
-    }
-    if (count % 2) {
-        uint64_t *g, *p;
-        places(&l, pairs, 0, &g, &p);
-        memcpy(g, kept + pairs * words, words * sizeof *g);
-        memcpy(p, kept + (pairs + 1) * words, words * sizeof *p);
-    }
-    mask_message(dev, &l);
+    const size_t nodes = ss_carry_nodes(count);
+    const struct level to = {kept_out, message_out, masks + ss_carry_opened(count) * words, nodes, words};
+    struct join a = {to, kept, mine, theirs, masks, products, count, {0}};
+    SS_REQUIRE(count > 1);
+    set_one(&a.one, party);
+#pragma omp parallel for num_threads(dev->threads) collapse(2) if (count * words >= CPU_PARALLEL_MIN)
+    for (size_t k = 0; k < nodes; k++)
+        for (size_t w = 0; w < words; w += SS_SLICED_WORDS)
+            join_tile(&a, k, w);
     return SS_OK;
 }
 
-enum ss_err cpu_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
-                           const uint64_t *masks1, size_t pairs, size_t words)
+/* ---- the dealer's side of both */
+struct deal {
+    uint64_t *products1;
+    const uint64_t *products0, *masks0, *masks1;
+    size_t words;
+};
+
+/* The masks of `rows` rows. */
+__attribute__((always_inline)) static inline void both_masks(ss_sliced *mask, const struct deal *d, size_t first, unsigned rows,
+                                                             size_t w, size_t n)
 {
-    const size_t half = pairs * words, all = (2 * pairs - 1) * words;
-    SS_REQUIRE(pairs > 0);
-#pragma omp parallel for num_threads(dev->threads) if (all >= CPU_PARALLEL_MIN)
-    for (size_t i = 0; i < all; i++) { /* factors: p_hi of the pair, and word half + i: first g_lo, then p_lo */
-        const size_t hi = i < half ? i : i - half + words;
-        products1[i] = ((masks0[hi] ^ masks1[hi]) & (masks0[half + i] ^ masks1[half + i])) ^ products0[i];
+    for (unsigned i = 0; i < rows; i++) {
+        const size_t at = (first + i) * d->words + w;
+        ss_sliced other;
+        load(&mask[i], d->masks0 + at, n);
+        load(&other, d->masks1 + at, n);
+        mask[i] ^= other;
     }
+}
+
+__attribute__((always_inline)) static inline void put_product(const struct deal *d, size_t row, size_t w, size_t n,
+                                                              const ss_sliced *product)
+{
+    ss_sliced share;
+    load(&share, d->products0 + row * d->words + w, n);
+    share ^= *product;
+    store(d->products1 + row * d->words + w, &share, n);
+}
+
+/* Words w .. w + n - 1 of a node of `positions` positions. */
+__attribute__((always_inline)) static inline void deal_node(const struct deal *d, const struct ss_carry_node *node, size_t w,
+                                                            size_t n, unsigned positions)
+{
+    ss_sliced mask[SS_CARRY_OPENED], product[SS_CARRY_PRODUCTS];
+    both_masks(mask, d, node->opened_at, node->rows, w, n);
+    ss_carry_node_products(product, mask, positions, node->has_p);
+    for (unsigned i = 0; i < node->product_rows; i++)
+        put_product(d, node->product_at + i, w, n, &product[i]);
+}
+
+__attribute__((target_clones("avx2", "default"))) static void deal_tile(const struct deal *d, size_t count, size_t k, size_t w)
+{
+    const struct ss_carry_node node = ss_carry_node(count, k);
+    const size_t n = d->words - w;
+    if (node.positions == SS_CARRY_RADIX && n >= SS_SLICED_WORDS) /* copies and loops of known length */
+        deal_node(d, &node, w, SS_SLICED_WORDS, SS_CARRY_RADIX);
+    else
+        deal_node(d, &node, w, n, node.positions);
+}
+
+enum ss_err cpu_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
+                           const uint64_t *masks1, size_t count, size_t words)
+{
+    const struct deal d = {products1, products0, masks0, masks1, words};
+    SS_REQUIRE(count > 1);
+#pragma omp parallel for num_threads(dev->threads) collapse(2) if (count * words >= CPU_PARALLEL_MIN)
+    for (size_t k = 0; k < ss_carry_nodes(count); k++)
+        for (size_t w = 0; w < words; w += SS_SLICED_WORDS)
+            deal_tile(&d, count, k, w);
+    return SS_OK;
+}
+
+__attribute__((always_inline)) static inline void deal_block(const struct deal *d, size_t k, size_t w, size_t n, unsigned bits)
+{
+    ss_sliced one[SS_BLOCK_BITS], all[SS_BLOCK_SUBSETS];
+    size_t row = k * SS_BLOCK_PRODUCTS;
+    both_masks(one, d, k * SS_BLOCK_BITS, bits, w, n);
+    ss_subset_products(all, one, bits);
+    for (unsigned v = 1; v < 1u << bits; v++)
+        if (v & (v - 1))
+            put_product(d, row++, w, n, &all[v]);
+}
+
+__attribute__((target_clones("avx2", "default"))) static void block_tile(const struct deal *d, size_t bits, size_t k, size_t w)
+{
+    const size_t n = d->words - w, left = bits - k * SS_BLOCK_BITS;
+    if (left >= SS_BLOCK_BITS && n >= SS_SLICED_WORDS) /* copies and loops of known length */
+        deal_block(d, k, w, SS_SLICED_WORDS, SS_BLOCK_BITS);
+    else
+        deal_block(d, k, w, n, left < SS_BLOCK_BITS ? (unsigned)left : (unsigned)SS_BLOCK_BITS);
+}
+
+enum ss_err cpu_block_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *m0,
+                           const uint64_t *m1, size_t bits, size_t words)
+{
+    const struct deal d = {products1, products0, m0, m1, words};
+    SS_REQUIRE(bits > 0 && bits < LANES);
+#pragma omp parallel for num_threads(dev->threads) collapse(2) if (bits * words >= CPU_PARALLEL_MIN)
+    for (size_t k = 0; k < (bits + SS_BLOCK_BITS - 1) / SS_BLOCK_BITS; k++)
+        for (size_t w = 0; w < words; w += SS_SLICED_WORDS)
+            block_tile(&d, bits, k, w);
     return SS_OK;
 }
 

@@ -175,13 +175,15 @@ void cpu_slice_avx2(uint64_t *rows, const uint64_t *values, size_t groups);
 enum ss_err cpu_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t *a, const uint64_t *b, const uint64_t *with,
                            size_t n, unsigned bits);
 enum ss_err cpu_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
-                             const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
-                             const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party);
+                             const uint64_t *m, const uint64_t *products, const uint64_t *masks, const uint64_t *h_t,
+                             unsigned thresholds, const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party);
 enum ss_err cpu_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
                            const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
                            size_t count, size_t words, int party);
 enum ss_err cpu_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
-                           const uint64_t *masks1, size_t pairs, size_t words);
+                           const uint64_t *masks1, size_t count, size_t words);
+enum ss_err cpu_block_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *m0,
+                           const uint64_t *m1, size_t bits, size_t words);
 enum ss_err cpu_bits_close(struct ss_dev *dev, uint64_t *s, uint64_t *sx, const uint64_t *e0, const uint64_t *e1,
                            const uint64_t *rho, const uint64_t *rho_a, const uint64_t *a, const uint64_t *c0,
                            const uint64_t *c1, size_t n, unsigned thresholds, int party);

@@ -2,6 +2,7 @@
    the functions of kernels/cpu/compare.c. All of it moves bytes, which decide for many values; one launch each, which decides
    for few. Slices: a warp turns 64 values (20 shuffles, against 128 ballots), a block 16 groups of them through shared memory,
    so that each row of bits is read and written in whole lines. No branch and no address depends on a ring value or a bit. */
+#include "kernels/carry.h"
 #include "kernels/cuda/cuda.cuh"
 
 enum {
@@ -10,7 +11,7 @@ enum {
     GROUPS = 16, /* words of each row of bits in a block's tile */
     WARPS = THREADS / 32,
     TURNS = GROUPS / WARPS,  /* groups that a warp turns */
-    STEP = THREADS / GROUPS, /* rows that a block writes at once */
+    STEP = THREADS / GROUPS, /* rows that a block writes at once; blocks of the carry that it has threads for */
     ROWS = LANES / STEP      /* rows that a thread writes */
 };
 
@@ -94,50 +95,40 @@ enum ss_err ss_cuda_bits_slice(struct ss_dev *dev, uint64_t *out, const uint64_t
     return SS_OK;
 }
 
-/* A level of the carry. Its masks and messages hold p_hi, g_lo, p_lo but pair 0's, one behind the other. */
+/* A level of the carry to be filled. */
 struct level {
     uint64_t *kept, *message;
     const uint64_t *masks;
     size_t count, words;
 };
-struct joint { /* where word `at` of a pair lies in them */
-    size_t hi, g_lo, p_lo;
-};
-static __device__ __forceinline__ struct joint joint_of(size_t at, size_t pairs, size_t words)
+
+static __device__ __forceinline__ void put_one(const struct level &l, enum ss_carry_where where, size_t row, size_t w,
+                                               uint64_t x)
 {
-    const size_t half = pairs * words;
-    return {at, half + at, 2 * half + at - words};
+    const size_t at = row * l.words + w;
+    if (where == SS_CARRY_KEPT)
+        l.kept[at] = x;
+    else if (where == SS_CARRY_MESSAGE)
+        l.message[at] = x ^ l.masks[at];
 }
 
 /* Word w of position k to where the level needs it. */
 static __device__ __forceinline__ void put(const struct level &l, size_t k, size_t w, uint64_t g, uint64_t p)
 {
-    const size_t at = k / 2 * l.words + w;
-    const struct joint j = joint_of(at, l.count / 2, l.words);
-    if (l.count == 1) {
-        l.message[w] = g ^ l.masks[w];
-    } else if (k % 2) {
-        l.kept[at] = g;
-        l.message[j.hi] = p ^ l.masks[j.hi];
-    } else if (k + 1 == l.count) {
-        l.kept[at] = g;
-        l.kept[at + l.words] = p;
-    } else {
-        l.message[j.g_lo] = g ^ l.masks[j.g_lo];
-        if (k > 0)
-            l.message[j.p_lo] = p ^ l.masks[j.p_lo];
-    }
+    const struct ss_carry_place to = ss_carry_place(l.count, k);
+    put_one(l, to.g, to.g_at, w, g);
+    put_one(l, to.p, to.p_at, w, p);
 }
 
 struct leaves {
     struct level to;
-    const uint64_t *c0, *c1, *m;
+    const uint64_t *c0, *c1, *m, *products;
     const uint8_t *shift;
     uint64_t t[SS_MAX_THRESHOLDS];
 };
 
-/* Bytes a value, at 64 bits: 24 read; 15.9 written and 11.6 of masks read a threshold; c0 + c1 and m are kept in registers from
-   threshold to threshold. first: all bits on party 0, none on party 1. */
+/* Bytes a value, at 64 bits: 45.1 read; 4 written and 3.4 of masks read a threshold; c0 + c1, m and products are kept in
+   registers from threshold to threshold. A thread makes a word of a block. first: all bits on party 0, none on party 1. */
 __global__ void __launch_bounds__(THREADS)
     k_carry_leaves(const struct leaves a, size_t n, size_t cols, unsigned thresholds, unsigned bits, uint64_t first)
 {
@@ -145,8 +136,10 @@ __global__ void __launch_bounds__(THREADS)
     const size_t groups = (n + LANES - 1) / LANES, group0 = (size_t)blockIdx.x * GROUPS;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, column = threadIdx.x % GROUPS;
     const size_t group = group0 + column;
-    const uint64_t m_top = group < groups ? a.m[(bits - 1) * groups + group] : 0;
-    uint64_t c[TURNS][2], m[ROWS];
+    const unsigned block = threadIdx.x / GROUPS, bit0 = block * SS_BLOCK_BITS, left = bit0 + 1 < bits ? bits - 1 - bit0 : 0;
+    const unsigned here = left < SS_BLOCK_BITS ? left : SS_BLOCK_BITS; /* bits of this block */
+    const bool busy = here > 0 && group < groups;
+    uint64_t c[TURNS][2], share[SS_BLOCK_SUBSETS];
     unsigned up[TURNS][2];
 #pragma unroll
     for (int q = 0; q < TURNS; q++)
@@ -156,11 +149,16 @@ __global__ void __launch_bounds__(THREADS)
             c[q][h] = i < n ? a.c0[i] + a.c1[i] : 0;
             up[q][h] = i < n && a.shift ? a.shift[i - quotient(i, cols) * cols] : 0;
         }
+    size_t bit = bit0 * groups + group, product = block * SS_BLOCK_PRODUCTS * groups + group;
+    share[0] = first;
 #pragma unroll
-    for (int q = 0; q < ROWS; q++) {
-        const unsigned row = threadIdx.x / GROUPS + q * STEP;
-        m[q] = group < groups && row < bits ? a.m[row * groups + group] : 0;
+    for (unsigned v = 1; v < SS_BLOCK_SUBSETS; v++) { /* of bits that are not there: 0, and C is 1: they pass a carry on */
+        const bool single = !(v & (v - 1)), there = busy && v < 1u << here;
+        share[v] = !there ? 0 : single ? a.m[bit] : a.products[product];
+        *(single ? &bit : &product) += groups;
     }
+    const bool last = busy && left <= SS_BLOCK_BITS;
+    const uint64_t m_top = last ? a.m[(bits - 1) * groups + group] : 0;
     for (unsigned k = blockIdx.y; k < thresholds; k += gridDim.y) {
 #pragma unroll
         for (int q = 0; q < TURNS; q++) {
@@ -170,29 +168,34 @@ __global__ void __launch_bounds__(THREADS)
             put_group(tile, q * WARPS + warp, v0, v1);
         }
         __syncthreads();
+        if (busy) {
+            uint64_t mask[SS_BLOCK_SUBSETS], opened[SS_BLOCK_BITS], g, p;
 #pragma unroll
-        for (int q = 0; q < ROWS; q++) {
-            const unsigned row = threadIdx.x / GROUPS + q * STEP;
-            if (group >= groups || row + 1 >= bits)
-                continue;
-            const uint64_t bit = tile[row][column];
-            const uint64_t top = row + 2 == bits ? (tile[row + 1][column] & first) ^ m_top : 0;
-            put(a.to, row, k * groups + group, (bit & m[q]) ^ top, (bit & first) ^ m[q]);
+            for (unsigned v = 0; v < SS_BLOCK_SUBSETS; v++)
+                mask[v] = share[v];
+#pragma unroll
+            for (unsigned j = 0; j < SS_BLOCK_BITS; j++)
+                opened[j] = j < here ? tile[bit0 + j][column] : ~(uint64_t)0;
+            ss_block_join(&g, &p, mask, opened, SS_BLOCK_BITS);
+            if (last)
+                g ^= (tile[bits - 1][column] & first) ^ m_top;
+            put(a.to, block, k * groups + group, g, p);
         }
         __syncthreads();
     }
 }
 
 enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *message, const uint64_t *c0, const uint64_t *c1,
-                                 const uint64_t *m, const uint64_t *masks, const uint64_t *h_t, unsigned thresholds,
-                                 const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party)
+                                 const uint64_t *m, const uint64_t *products, const uint64_t *masks, const uint64_t *h_t,
+                                 unsigned thresholds, const uint8_t *shift, size_t rows, size_t cols, unsigned bits, int party)
 {
     const size_t n = rows * cols;
     SS_REQUIRE(bits >= 2 && bits <= LANES && thresholds <= SS_MAX_THRESHOLDS);
     if (n == 0 || thresholds == 0)
         return SS_OK;
     CU(cudaSetDevice(dev->ordinal));
-    struct leaves a = {{kept, message, masks, bits - 1, thresholds * div_up(n, LANES)}, c0, c1, m, shift, {}};
+    struct leaves a = {
+        {kept, message, masks, ss_carry_leaves(bits), thresholds * div_up(n, LANES)}, c0, c1, m, products, shift, {}};
     for (unsigned k = 0; k < thresholds; k++)
         a.t[k] = h_t[k];
     const dim3 grid = grid_of(dev, div_up(n, LANES * GROUPS), thresholds);
@@ -201,73 +204,158 @@ enum ss_err ss_cuda_carry_leaves(struct ss_dev *dev, uint64_t *kept, uint64_t *m
     return SS_OK;
 }
 
-/* ---- the tree: a thread per word of a position of the next level. Bytes a word of a joined pair: 120 (pair 0: 72), dealt: 80.
- */
+/* ---- the tree: a thread per word of a node. Bytes a word of a whole node: 380 (node 0: 290), dealt: 460 (340). */
 struct join {
     struct level to;
     const uint64_t *kept, *mine, *theirs, *masks, *products;
+    size_t count;
+    uint64_t first;
 };
 
-__global__ void k_carry_join(const struct join a, size_t pairs, uint64_t first)
+/* A word of a node of N positions. */
+template <unsigned N>
+static __device__ __forceinline__ void join_node(const struct join &a, const struct ss_carry_node &node, size_t k, size_t w)
+{
+    const size_t words = a.to.words;
+    uint64_t e[2 * N - 1], mask[2 * N - 1], product[SS_CARRY_PRODUCTS], g = a.kept[k * words + w], p = 0;
+#pragma unroll
+    for (unsigned i = 0; i < 2 * N - 1; i++) {
+        const size_t at = (node.opened_at + i) * words + w;
+        e[i] = i < node.rows ? a.mine[at] ^ a.theirs[at] : 0;
+        mask[i] = i < node.rows ? a.masks[at] : 0;
+    }
+#pragma unroll
+    for (unsigned i = 0; i < SS_CARRY_PRODUCTS; i++)
+        product[i] = i < node.product_rows ? a.products[(node.product_at + i) * words + w] : 0;
+    ss_carry_node_join(&g, &p, e, mask, product, &a.first, N, node.has_p);
+    put(a.to, k, w, g, p);
+}
+
+__global__ void __launch_bounds__(THREADS) k_carry_join(const struct join a)
 {
     const size_t at = flat_index(), words = a.to.words;
     if (at >= a.to.count * words)
         return;
     const size_t k = quotient(at, words), w = at - k * words;
-    if (k == pairs) { /* odd count */
+    const struct ss_carry_node node = ss_carry_node(a.count, k);
+    switch (node.positions) {
+    case 4:
+        return join_node<4>(a, node, k, w);
+    case 3:
+        return join_node<3>(a, node, k, w);
+    case 2:
+        return join_node<2>(a, node, k, w);
+    default: /* moves along */
         put(a.to, k, w, a.kept[at], a.kept[at + words]);
-        return;
     }
-    const struct joint j = joint_of(at, pairs, words);
-    const uint64_t d = a.mine[j.hi] ^ a.theirs[j.hi], e = a.mine[j.g_lo] ^ a.theirs[j.g_lo], mask = a.masks[j.hi];
-    const uint64_t g = a.kept[at] ^ (first & d & e) ^ (d & a.masks[j.g_lo]) ^ (e & mask) ^ a.products[at];
-    uint64_t p = 0;
-    if (k > 0) {
-        const uint64_t f = a.mine[j.p_lo] ^ a.theirs[j.p_lo];
-        p = (first & d & f) ^ (d & a.masks[j.p_lo]) ^ (f & mask) ^ a.products[j.g_lo - words];
-    }
-    put(a.to, k, w, g, p);
 }
 
 enum ss_err ss_cuda_carry_join(struct ss_dev *dev, uint64_t *kept_out, uint64_t *message_out, const uint64_t *kept,
                                const uint64_t *mine, const uint64_t *theirs, const uint64_t *masks, const uint64_t *products,
                                size_t count, size_t words, int party)
 {
-    const size_t pairs = count / 2, next = count - pairs;
-    SS_REQUIRE(pairs > 0);
+    const size_t nodes = ss_carry_nodes(count);
+    SS_REQUIRE(count > 1);
     if (words == 0)
         return SS_OK;
     CU(cudaSetDevice(dev->ordinal));
-    const struct join a = {
-        {kept_out, message_out, masks + (3 * pairs - 1) * words, next, words}, kept, mine, theirs, masks, products};
-    k_carry_join<<<(unsigned)div_up(next * words, THREADS), THREADS, 0, dev->stream>>>(a, pairs, party == 0 ? ~(uint64_t)0 : 0);
+    const struct level to = {kept_out, message_out, masks + ss_carry_opened(count) * words, nodes, words};
+    const struct join a = {to, kept, mine, theirs, masks, products, count, party == 0 ? ~(uint64_t)0 : 0};
+    k_carry_join<<<(unsigned)div_up(nodes * words, THREADS), THREADS, 0, dev->stream>>>(a);
     CU_LAUNCHED("k_carry_join");
     return SS_OK;
 }
 
-__global__ void k_carry_deal(uint64_t *products1, const uint64_t *products0, const uint64_t *masks0, const uint64_t *masks1,
-                             size_t pairs, size_t words)
+/* ---- the dealer's side: a thread per word of a node or block */
+struct deal {
+    uint64_t *products1;
+    const uint64_t *products0, *masks0, *masks1;
+    size_t count, words;
+};
+
+template <unsigned N>
+static __device__ __forceinline__ void deal_node(const struct deal &d, const struct ss_carry_node &node, size_t w)
 {
-    const size_t at = flat_index();
-    if (at >= pairs * words)
+    uint64_t mask[2 * N - 1], product[SS_CARRY_PRODUCTS];
+#pragma unroll
+    for (unsigned i = 0; i < 2 * N - 1; i++) {
+        const size_t at = (node.opened_at + i) * d.words + w;
+        mask[i] = i < node.rows ? d.masks0[at] ^ d.masks1[at] : 0;
+    }
+    ss_carry_node_products(product, mask, N, 1);
+#pragma unroll
+    for (unsigned i = 0; i < (4u << (N - 1)) - 2 - 2 * N; i++) {
+        const size_t at = (node.product_at + i) * d.words + w;
+        if (i < node.product_rows)
+            d.products1[at] = product[i] ^ d.products0[at];
+    }
+}
+
+__global__ void __launch_bounds__(THREADS) k_carry_deal(const struct deal d)
+{
+    const size_t at = flat_index(), k = quotient(at, d.words), w = at - k * d.words;
+    if (k >= ss_carry_nodes(d.count))
         return;
-    const struct joint j = joint_of(at, pairs, words);
-    const uint64_t hi = masks0[j.hi] ^ masks1[j.hi];
-    products1[at] = (hi & (masks0[j.g_lo] ^ masks1[j.g_lo])) ^ products0[at];
-    if (at >= words)
-        products1[j.g_lo - words] = (hi & (masks0[j.p_lo] ^ masks1[j.p_lo])) ^ products0[j.g_lo - words];
+    const struct ss_carry_node node = ss_carry_node(d.count, k);
+    switch (node.positions) {
+    case 4:
+        return deal_node<4>(d, node, w);
+    case 3:
+        return deal_node<3>(d, node, w);
+    case 2:
+        return deal_node<2>(d, node, w);
+    default: /* nothing is opened */
+        return;
+    }
 }
 
 enum ss_err ss_cuda_carry_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *masks0,
-                               const uint64_t *masks1, size_t pairs, size_t words)
+                               const uint64_t *masks1, size_t count, size_t words)
 {
-    SS_REQUIRE(pairs > 0);
+    SS_REQUIRE(count > 1);
     if (words == 0)
         return SS_OK;
     CU(cudaSetDevice(dev->ordinal));
-    k_carry_deal<<<(unsigned)div_up(pairs * words, THREADS), THREADS, 0, dev->stream>>>(products1, products0, masks0, masks1,
-                                                                                        pairs, words);
+    const struct deal d = {products1, products0, masks0, masks1, count, words};
+    k_carry_deal<<<(unsigned)div_up(ss_carry_nodes(count) * words, THREADS), THREADS, 0, dev->stream>>>(d);
     CU_LAUNCHED("k_carry_deal");
+    return SS_OK;
+}
+
+/* d.count: bits. */
+__global__ void __launch_bounds__(THREADS) k_block_deal(const struct deal d, size_t blocks)
+{
+    const size_t at = flat_index(), k = quotient(at, d.words), w = at - k * d.words;
+    if (k >= blocks)
+        return;
+    const size_t bit0 = k * SS_BLOCK_BITS, left = d.count - bit0;
+    uint64_t one[SS_BLOCK_BITS], all[SS_BLOCK_SUBSETS];
+#pragma unroll
+    for (unsigned j = 0; j < SS_BLOCK_BITS; j++) {
+        const size_t in = (bit0 + j) * d.words + w;
+        one[j] = j < left ? d.masks0[in] ^ d.masks1[in] : 0;
+    }
+    ss_subset_products(all, one, SS_BLOCK_BITS);
+    size_t out = k * SS_BLOCK_PRODUCTS * d.words + w;
+#pragma unroll
+    for (unsigned v = 1; v < SS_BLOCK_SUBSETS; v++)
+        if ((v & (v - 1)) && (left >= SS_BLOCK_BITS || v < 1u << left)) {
+            d.products1[out] = all[v] ^ d.products0[out];
+            out += d.words;
+        }
+}
+
+enum ss_err ss_cuda_block_deal(struct ss_dev *dev, uint64_t *products1, const uint64_t *products0, const uint64_t *m0,
+                               const uint64_t *m1, size_t bits, size_t words)
+{
+    const size_t blocks = (bits + SS_BLOCK_BITS - 1) / SS_BLOCK_BITS;
+    SS_REQUIRE(bits > 0 && bits < LANES);
+    if (words == 0)
+        return SS_OK;
+    CU(cudaSetDevice(dev->ordinal));
+    const struct deal d = {products1, products0, m0, m1, bits, words};
+    k_block_deal<<<(unsigned)div_up(blocks * words, THREADS), THREADS, 0, dev->stream>>>(d, blocks);
+    CU_LAUNCHED("k_block_deal");
     return SS_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "kernels/backend.h"
+#include "kernels/carry.h"
 #include "variants/lib/prg.h"
 
 extern const struct ss_backend ss_backend_cpu;
@@ -46,26 +47,34 @@ static void report(const char *isa, const char *what, size_t n, double seconds, 
 
 static void comparisons(struct ss_dev *dev, const char *isa, uint64_t *pool, size_t n)
 {
-    const size_t groups = (n + 63) / 64, words = THRESHOLDS * groups, count = BITS - 1, pairs = count / 2;
+    const size_t groups = (n + 63) / 64, words = THRESHOLDS * groups, count = ss_carry_leaves(BITS);
+    const size_t next = ss_carry_nodes(count), opened = ss_carry_opened(count) * words,
+                 dealt = ss_carry_products(count) * words;
+    const size_t blocks = ss_block_products(BITS - 1) * groups;
     const uint64_t h_t[THRESHOLDS] = {1, (uint64_t)5 << 40, (uint64_t)-9 << 33};
-    uint64_t *a = pool, *b = a + n, *m = b + n, *kept = m + n + 4096, *kept_out = kept + (pairs + 2) * words;
-    uint64_t *masks = kept_out + (pairs + 2) * words, *mine = masks + 5 * pairs * words, *theirs = mine + 3 * pairs * words;
-    uint64_t *products = theirs + 3 * pairs * words, *message = products + 2 * pairs * words, *e0 = message + 3 * pairs * words;
-    uint64_t *e1 = e0 + words, *rho = e1 + words, *rho_a = rho + THRESHOLDS * n, *s = rho_a + THRESHOLDS * n;
-    uint64_t *sx = s + THRESHOLDS * n;
-    const double dn = (double)n, dw = 8 * (double)words, dp = (double)pairs, dt = THRESHOLDS;
+    uint64_t *a = pool, *b = a + n, *m = b + n, *block = m + BITS * groups, *kept = block + blocks;
+    uint64_t *kept_out = kept + ss_carry_kept(count) * words, *masks = kept_out + ss_carry_kept(next) * words;
+    uint64_t *mine = masks + 2 * opened, *theirs = mine + opened, *products = theirs + opened, *message = products + dealt;
+    uint64_t *e0 = message + opened, *e1 = e0 + words, *rho = e1 + words, *rho_a = rho + THRESHOLDS * n;
+    uint64_t *s = rho_a + THRESHOLDS * n, *sx = s + THRESHOLDS * n;
+    const double dn = (double)n, dw = 8 * (double)words, dt = THRESHOLDS, d_block = 8 * (double)blocks;
+    const double d_opened = 8 * (double)opened, d_dealt = 8 * (double)dealt;
+    const double kept_bytes = dw * (double)count / SS_CARRY_RADIX; /* g of every node */
+    const double next_bytes = dw * (2 * (double)ss_carry_opened(next) + 1);
     double sec, rate;
-    TIME(sec, cpu->copy(dev, mine, theirs, 3 * pairs * words * 8));
-    rate = 6 * dp * dw / sec;
-    printf("%-9s copy of %zu MiB: %.2f GB/s\n", isa, 3 * pairs * words >> 17, 1e-9 * rate);
+    TIME(sec, cpu->copy(dev, mine, theirs, 8 * opened));
+    rate = 2 * d_opened / sec;
+    printf("%-9s copy of %zu MiB: %.2f GB/s\n", isa, opened >> 17, 1e-9 * rate);
     TIME(sec, cpu->bits_slice(dev, m, a, b, m, n, BITS));
     report(isa, "bits_slice", n, sec, 32 * dn, rate);
-    TIME(sec, cpu->carry_leaves(dev, kept, mine, a, b, m, masks, h_t, THRESHOLDS, NULL, 1, n, BITS, 0));
-    report(isa, "carry_leaves", n, sec, 24 * dn + 7 * dp * dw, rate);
+    TIME(sec, cpu->block_deal(dev, block, block, m, m, BITS - 1, groups));
+    report(isa, "block_deal", n, sec, 16 * dn + 2 * d_block, rate);
+    TIME(sec, cpu->carry_leaves(dev, kept, mine, a, b, m, block, masks, h_t, THRESHOLDS, NULL, 1, n, BITS, 0));
+    report(isa, "carry_leaves", n, sec, 24 * dn + d_block + 2 * d_opened + kept_bytes, rate);
     TIME(sec, cpu->carry_join(dev, kept_out, message, kept, mine, theirs, masks, products, count, words, 0));
-    report(isa, "carry_join", n, sec, (15 * dp - 1) * dw, rate);
-    TIME(sec, cpu->carry_deal(dev, products, products, masks, mine, pairs, words));
-    report(isa, "carry_deal", n, sec, (10 * dp - 4) * dw, rate);
+    report(isa, "carry_join", n, sec, 3 * d_opened + d_dealt + kept_bytes + next_bytes, rate);
+    TIME(sec, cpu->carry_deal(dev, products, products, masks, mine, count, words));
+    report(isa, "carry_deal", n, sec, 2 * d_opened + 2 * d_dealt, rate);
     TIME(sec, cpu->bits_close(dev, s, sx, e0, e1, rho, rho_a, a, b, m, n, THRESHOLDS, 0));
     report(isa, "bits_close", n, sec, 24 * dn + 32 * dt * dn + 2 * dw, rate);
     TIME(sec, cpu->bits_deal(dev, s, sx, rho, rho_a, e0, e1, a, b, n, THRESHOLDS));

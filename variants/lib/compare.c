@@ -1,44 +1,38 @@
 /* compare.c — see compare.h. Batch of n values, B bits, T thresholds; G = ceil(n / 64) words a sliced bit, W = T G:
 
-     a (n) | masks of the levels' factors | bits of rho (W)                       both parties from their seeds
-     bits of a (B, G) | the levels' products | rho (T, n) | rho a (T, n) if wanted   P0 from its seed, P1 received
+     a (n) | masks of the levels' inputs | bits of rho (W)                        both parties from their seeds
+     bits of a (B, G) | their products by blocks | the levels' products | rho (T, n) | rho a (T, n) if wanted
+                                                                                  P0 from its seed, P1 received
 
    Bits are shared by XOR, a, rho and rho a additively. Masks and products lie as kernels/backend.h has a carry's: level
    behind level, and rho's bits as the root's mask. In a message the bits of padding are masked like all others. */
 #include "variants/lib/compare.h"
 
 #include "harness/channel.h"
+#include "kernels/carry.h"
 
 /* Where the parts of a batch begin, in words. */
 struct layout {
     size_t words;                  /* W */
+    size_t leaves;                 /* positions of the tree's first level */
     size_t masks, bits_rho, dealt; /* dealt: what follows is not from P1's seed */
-    size_t bits_a, products, rho, rho_a, all;
+    size_t bits_a, blocks, products, rho, rho_a, all;
 };
-
-static size_t mask_words(size_t pairs, size_t words)
-{
-    return (3 * pairs - 1) * words;
-}
-
-static size_t product_words(size_t pairs, size_t words)
-{
-    return (2 * pairs - 1) * words;
-}
 
 static struct layout layout_of(const struct ss_compare_shape *s, size_t n)
 {
     SS_REQUIRE(s->bits >= 2 && s->bits <= 64 && s->thresholds >= 1 && s->thresholds <= SS_MAX_THRESHOLDS && n > 0);
     const size_t groups = (n + 63) / 64;
-    struct layout l = {.words = s->thresholds * groups, .masks = n};
+    struct layout l = {.words = s->thresholds * groups, .leaves = ss_carry_leaves(s->bits), .masks = n};
     size_t masks = 0, products = 0;
-    for (size_t count = s->bits - 1; count > 1; count -= count / 2) {
-        masks += mask_words(count / 2, l.words);
-        products += product_words(count / 2, l.words);
+    for (size_t count = l.leaves; count > 1; count = ss_carry_nodes(count)) {
+        masks += ss_carry_opened(count) * l.words;
+        products += ss_carry_products(count) * l.words;
     }
     l.bits_rho = l.masks + masks;
     l.dealt = l.bits_a = l.bits_rho + l.words;
-    l.products = l.bits_a + s->bits * groups;
+    l.blocks = l.bits_a + s->bits * groups;
+    l.products = l.blocks + ss_block_products(s->bits - 1) * groups;
     l.rho = l.products + products;
     l.rho_a = l.rho + s->thresholds * n;
     l.all = l.rho_a + (s->product ? s->thresholds * n : 0);
@@ -53,7 +47,7 @@ size_t ss_compare_words(const struct ss_compare_shape *s, size_t n)
 size_t ss_compare_rounds(const struct ss_compare_shape *s)
 {
     size_t rounds = 2;
-    for (size_t count = s->bits - 1; count > 1; count -= count / 2)
+    for (size_t count = ss_carry_leaves(s->bits); count > 1; count = ss_carry_nodes(count))
         rounds++;
     return rounds;
 }
@@ -68,12 +62,12 @@ enum ss_err ss_compare_deal(struct ss_ctx *dealer, struct ss_seeds *seeds, struc
     SS_TRY(ss_prg_fill(&seeds->to[SS_P0], b, dealer->dev, p0, l.all));
     SS_TRY(ss_prg_fill(&seeds->to[SS_P1], b, dealer->dev, p1, l.dealt));
     SS_TRY(b->bits_slice(dealer->dev, p1 + l.bits_a, p0, p1, p0 + l.bits_a, n, s->bits));
+    SS_TRY(b->block_deal(dealer->dev, p1 + l.blocks, p0 + l.blocks, p0 + l.bits_a, p1 + l.bits_a, s->bits - 1, (n + 63) / 64));
     size_t masks = l.masks, products = l.products;
-    for (size_t count = s->bits - 1; count > 1; count -= count / 2) {
-        const size_t pairs = count / 2;
-        SS_TRY(b->carry_deal(dealer->dev, p1 + products, p0 + products, p0 + masks, p1 + masks, pairs, l.words));
-        masks += mask_words(pairs, l.words);
-        products += product_words(pairs, l.words);
+    for (size_t count = l.leaves; count > 1; count = ss_carry_nodes(count)) {
+        SS_TRY(b->carry_deal(dealer->dev, p1 + products, p0 + products, p0 + masks, p1 + masks, count, l.words));
+        masks += ss_carry_opened(count) * l.words;
+        products += ss_carry_products(count) * l.words;
     }
     SS_TRY(b->bits_deal(dealer->dev, p1 + l.rho, s->product ? p1 + l.rho_a : NULL, p0 + l.rho, s->product ? p0 + l.rho_a : NULL,
                         p0 + l.bits_rho, p1 + l.bits_rho, p0, p1, n, s->thresholds));
@@ -97,10 +91,9 @@ struct room {
     uint64_t *kept[2], *message[2], *theirs;
 };
 
-static enum ss_err room_open(struct ss_ctx *party, struct ss_buf *work, const struct ss_compare_shape *s, size_t n,
-                             size_t words, struct room *r)
+static enum ss_err room_open(struct ss_ctx *party, struct ss_buf *work, size_t n, const struct layout *l, struct room *r)
 {
-    const size_t pairs = (s->bits - 1) / 2, kept = (pairs + 2) * words, message = pairs ? mask_words(pairs, words) : words;
+    const size_t kept = ss_carry_kept(l->leaves) * l->words, message = ss_carry_opened(l->leaves) * l->words;
     SS_TRY(ss_buf_grow(party, work, (2 * n + 2 * kept + 3 * message) * sizeof(uint64_t), SS_TAG_buffers));
     uint64_t *p = (uint64_t *)work->p;
     for (int i = 0; i < 2; i++) {
@@ -114,19 +107,19 @@ static enum ss_err room_open(struct ss_ctx *party, struct ss_buf *work, const st
 
 /* The top bits xor rho, from the leaves on; (W) at *bits, theirs in the room. */
 static enum ss_err open_bits(struct ss_ctx *party, const struct room *r, const uint64_t *batch, const struct layout *l,
-                             size_t leaves, const uint64_t **bits)
+                             const uint64_t **bits)
 {
     size_t masks = l->masks, products = l->products;
     int at = 0;
-    for (size_t count = leaves; count > 1; count -= count / 2, at = 1 - at) {
-        const size_t pairs = count / 2, opened = mask_words(pairs, l->words);
+    for (size_t count = l->leaves; count > 1; count = ss_carry_nodes(count), at = 1 - at) {
+        const size_t opened = ss_carry_opened(count) * l->words, dealt = ss_carry_products(count) * l->words;
         SS_TRY(ss_exchange(party, "cary", r->message[at], r->theirs, opened * sizeof(uint64_t)));
         party->counters.opened_words += (int64_t)opened;
-        party->counters.triples_bin += 64 * (int64_t)product_words(pairs, l->words);
+        party->counters.triples_bin += 64 * (int64_t)dealt;
         SS_TRY(party->backend->carry_join(party->dev, r->kept[1 - at], r->message[1 - at], r->kept[at], r->message[at],
                                           r->theirs, batch + masks, batch + products, count, l->words, party->role));
         masks += opened;
-        products += product_words(pairs, l->words);
+        products += dealt;
     }
     *bits = r->message[at];
     party->counters.opened_words += (int64_t)l->words;
@@ -143,14 +136,16 @@ enum ss_err ss_compare(struct ss_ctx *party, struct ss_buf *work, const struct s
     const uint64_t *bits;
     SS_REQUIRE(!call->sx || s->product);
     const uint64_t *batch = ss_corr_take(party, call->corr, call->slot, l.all);
-    SS_TRY(room_open(party, work, s, n, l.words, &r));
+    SS_TRY(room_open(party, work, n, &l, &r));
 
     SS_TRY(b->ring_sub_rows(party->dev, r.c[0], call->x, call->x_stride, batch, call->rows, call->cols));
     SS_TRY(ss_exchange(party, "open", r.c[0], r.c[1], n * sizeof(uint64_t)));
     party->counters.opened_words += (int64_t)n;
-    SS_TRY(b->carry_leaves(party->dev, r.kept[0], r.message[0], r.c[0], r.c[1], batch + l.bits_a, batch + l.masks, call->h_t,
-                           s->thresholds, call->shift, call->rows, call->cols, s->bits, party->role));
-    SS_TRY(open_bits(party, &r, batch, &l, s->bits - 1, &bits));
+    party->counters.triples_bin += 64 * (int64_t)(l.products - l.blocks);
+    SS_TRY(b->carry_leaves(party->dev, r.kept[0], r.message[0], r.c[0], r.c[1], batch + l.bits_a, batch + l.blocks,
+                           batch + l.masks, call->h_t, s->thresholds, call->shift, call->rows, call->cols, s->bits,
+                           party->role));
+    SS_TRY(open_bits(party, &r, batch, &l, &bits));
     return b->bits_close(party->dev, call->s, call->sx, bits, r.theirs, batch + l.rho, s->product ? batch + l.rho_a : NULL,
                          batch, r.c[0], r.c[1], n, s->thresholds, party->role);
 }
@@ -158,8 +153,8 @@ enum ss_err ss_compare(struct ss_ctx *party, struct ss_buf *work, const struct s
 void ss_compare_cost(const struct ss_compare_shape *s, size_t n, struct ss_counters *e)
 {
     const struct layout l = layout_of(s, n);
-    const int64_t opened = (int64_t)(l.dealt); /* every mask is used once: a, factors, rho */
-    e->triples_bin += 64 * (int64_t)(l.rho - l.products);
+    const int64_t opened = (int64_t)(l.dealt); /* every mask is used once: of a, of the levels, rho */
+    e->triples_bin += 64 * (int64_t)(l.rho - l.blocks);
     e->opened_words += opened;
     e->bytes_online_p0_p1 += 8 * opened;
     e->bytes_online_p1_p0 += 8 * opened;
