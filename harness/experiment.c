@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/experiment_check.h"
 #include "harness/sweep.h"
 
 enum { MAX_AXIS = 64, MAX_WORDS = 8, MAX_KNOWN = 512, MAX_SECTION_KEYS = 12 };
@@ -463,6 +464,8 @@ enum ss_err ss_experiment_read(struct ss_experiment *e, const char *name, const 
     enum ss_err err = ss_ini_read(&ini, path);
     if (err == SS_OK)
         err = read_all(e, &r);
+    if (err == SS_OK)
+        err = ss_experiment_check(e, path);
     ss_ini_free(&ini);
     if (err != SS_OK)
         ss_experiment_free(e);
