@@ -65,6 +65,8 @@ Test(user, flags_that_mean_nothing_are_refused, .init = enter, .fini = leave)
         {"doctor -E 'model==tiny-lm'", "doctor takes no -E"},
         {"attest -o json", "attest takes no -o"},
         {"check -o xml", "-o xml"},
+        {"list --results ids.txt", "is no folder"},
+        {FORWARD "--variant v3-cc --party 0 --listen 127.0.0.1:65536", "a port is at most 65535"},
         {FORWARD "--variant v2 --variant v3", "--variant is given twice"},
         {FORWARD "--variant v3-ot --set entries=256 --set entries=512", "--set is given twice for entries"},
         {"run latency -n --set v3-ot.entries=256 --set v3-ot.entries=512", "--set is given twice for v3-ot.entries"},
