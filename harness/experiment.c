@@ -1,5 +1,6 @@
 /* experiment.c — reading experiments/NAME.ini and expanding its axes into cells. */
 #include "harness/experiment.h"
+#include "harness/experiment_check.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -7,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/experiment_check.h"
 #include "harness/sweep.h"
 
 enum { MAX_AXIS = 64, MAX_WORDS = 8, MAX_KNOWN = 512, MAX_SECTION_KEYS = 12 };
@@ -398,7 +398,7 @@ static enum ss_err read_views(struct ss_experiment *e, const struct ss_ini *ini)
         if (figure)
             SS_TRY(read_figure(&e->figure[e->n_figures++], ini, section));
     }
-    return SS_OK;
+    return ss_experiment_check(e, ini->path);
 }
 
 /* name: path of an .ini file, or a stem in experiments/. */
@@ -464,8 +464,6 @@ enum ss_err ss_experiment_read(struct ss_experiment *e, const char *name, const 
     enum ss_err err = ss_ini_read(&ini, path);
     if (err == SS_OK)
         err = read_all(e, &r);
-    if (err == SS_OK)
-        err = ss_experiment_check(e, path);
     ss_ini_free(&ini);
     if (err != SS_OK)
         ss_experiment_free(e);
