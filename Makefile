@@ -99,7 +99,7 @@ test-binary: $B/tests/run
 # Criterion calls an empty selection a success; here it is a failure.
 tests: SHELL := /bin/bash
 tests: $B/tests/run all
-	@set -o pipefail; OMP_WAIT_POLICY=passive SHARDSCALE_HOME=$(CURDIR) SHARDSCALE=$(CURDIR)/$B/shardscale $(if $(SAN),ASAN_OPTIONS=detect_leaks=0) \
+	@set -o pipefail; OMP_WAIT_POLICY=passive SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE='$(CURDIR)/$B/shardscale' $(if $(SAN),ASAN_OPTIONS=detect_leaks=0) \
 		$B/tests/run --filter '$(T)' -j2 --timeout 300 2>&1 | tee $B/tests/log; code=$$?; \
 	if grep -q 'Tested: .*0.* | Passing: .*0.* | Failing: .*0.* | Crashing' $B/tests/log && ! grep -q 'Tested: [^|]*[1-9]' $B/tests/log; then \
 	  echo "error: no test matches T='$(T)'" >&2; exit 1; fi; exit $$code
@@ -151,7 +151,7 @@ timing-deps:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES) valgrind'
 timing: timing-deps
 	@$(MAKE) --no-print-directory $B/timing
-	@SHARDSCALE_HOME=$(CURDIR) SHARDSCALE_CPU=portable OMP_WAIT_POLICY=passive valgrind --quiet --error-limit=no $B/timing
+	@SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE_CPU=portable OMP_WAIT_POLICY=passive valgrind --quiet --error-limit=no $B/timing
 
 # A folder that runs on another x86-64 Linux (glibc 2.36 or newer): the program, its data, the programs that draw the report and the
 # libraries they need, except glibc, the driver's and CUDA's. WITH_TESTS=1 takes the tests along.

@@ -23,8 +23,7 @@ TEXT
 }
 
 bad_usage() {
-    echo "run_all.sh: $1" >&2
-    usage >&2
+    echo "run_all.sh: $1; see ./run_all.sh --help" >&2
     exit 1
 }
 

@@ -10,6 +10,14 @@
 
 enum { MAX_FLAGS = 64, N_COMMON = 8 };
 
+struct given { /* the values that flags have got so far */
+    size_t n;
+    struct {
+        const struct ss_flag *flag;
+        const char *value;
+    } v[MAX_FLAGS];
+};
+
 static const struct ss_flag *find_flag(const struct ss_flag *flags, const char *name, size_t len)
 {
     for (; flags->name; flags++)
@@ -35,8 +43,28 @@ static enum ss_err unknown_flag(const char *arg, size_t len, const char *command
     SS_FAIL(SS_USAGE, "unknown flag '%s' (all flags: shardscale help %s)", word, command);
 }
 
-static enum ss_err set_flag(const struct ss_flag *f, const char *value)
+/* A flag with one value keeps it: a second, other one would quietly win over the first. */
+static enum ss_err note_value(struct given *g, const struct ss_flag *f, const char *value)
 {
+    for (size_t i = 0; i < g->n; i++) {
+        if (g->v[i].flag != f)
+            continue;
+        if (strcmp(g->v[i].value, value) != 0)
+            SS_FAIL(SS_USAGE, "%s is given twice, as '%.80s' and as '%.80s'; give it once", f->name, g->v[i].value, value);
+        return SS_OK;
+    }
+    SS_REQUIRE(g->n < MAX_FLAGS);
+    g->v[g->n].flag = f;
+    g->v[g->n++].value = value;
+    return SS_OK;
+}
+
+static enum ss_err set_flag(struct given *g, const struct ss_flag *f, const char *value)
+{
+    if (f->kind != SS_FLAG_BOOL && *value == '\0')
+        SS_FAIL(SS_USAGE, "%s has an empty value; write %s %s", f->name, f->name, f->arg);
+    if (f->kind == SS_FLAG_TEXT || f->kind == SS_FLAG_U64)
+        SS_TRY(note_value(g, f, value));
     switch (f->kind) {
     case SS_FLAG_BOOL:
         *(bool *)f->value = true;
@@ -70,7 +98,8 @@ static void print_flags(const char *title, const struct ss_flag *flags)
 }
 
 /* One argument that begins with a dash; may take the next one as its value. */
-static enum ss_err parse_flag(int *i, int argc, char **argv, const struct ss_flag *own, const struct ss_flag *common)
+static enum ss_err parse_flag(struct given *g, int *i, int argc, char **argv, const struct ss_flag *own,
+                              const struct ss_flag *common)
 {
     const char *arg = argv[*i], *equals = strncmp(arg, "--", 2) == 0 ? strchr(arg, '=') : NULL;
     size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
@@ -82,13 +111,13 @@ static enum ss_err parse_flag(int *i, int argc, char **argv, const struct ss_fla
     if (f->kind == SS_FLAG_BOOL) {
         if (equals)
             SS_FAIL(SS_USAGE, "%s takes no value", f->name);
-        return set_flag(f, NULL);
+        return set_flag(g, f, NULL);
     }
     if (equals)
-        return set_flag(f, equals + 1);
+        return set_flag(g, f, equals + 1);
     if (*i + 1 >= argc)
         SS_FAIL(SS_USAGE, "%s needs a value: %s %s", f->name, f->name, f->arg);
-    return set_flag(f, argv[++*i]);
+    return set_flag(g, f, argv[++*i]);
 }
 
 enum ss_err ss_flags_parse(struct ss_cli *cli, const char *usage, const struct ss_flag *flags, int argc, char **argv,
@@ -111,12 +140,13 @@ enum ss_err ss_flags_parse(struct ss_cli *cli, const char *usage, const struct s
     struct ss_text_list none = {0};
     if (!positional)
         positional = &none;
+    struct given given = {0};
     bool flags_end = false;
     for (int i = 1; i < argc; i++) {
         if (!flags_end && strcmp(argv[i], "--") == 0) {
             flags_end = true;
         } else if (!flags_end && argv[i][0] == '-' && argv[i][1] != '\0') {
-            SS_TRY(parse_flag(&i, argc, argv, flags, common));
+            SS_TRY(parse_flag(&given, &i, argc, argv, flags, common));
         } else {
             if (positional == &none)
                 SS_FAIL(SS_USAGE, "unexpected argument '%s' (see shardscale help %s)", argv[i], argv[0]);
@@ -138,6 +168,29 @@ enum ss_err ss_flags_parse(struct ss_cli *cli, const char *usage, const struct s
         SS_FAIL(SS_USAGE, "-q and -v exclude each other");
     cli->verbosity = quiet ? -1 : verbose ? 1 : 0;
     ss_set_quiet(quiet);
+    return SS_OK;
+}
+
+enum ss_err ss_flags_refuse(const struct ss_cli *cli, const char *command, const char *flags)
+{
+    const struct {
+        const char *name, *value;
+    } common[] = {{"--results", cli->results}, {"-E", cli->filter}, {"-o", cli->format}};
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
+        if (common[i].value && strstr(flags, common[i].name))
+            SS_FAIL(SS_USAGE, "%s takes no %s; leave it out (shardscale help %s)", command, common[i].name, command);
+    return SS_OK;
+}
+
+enum ss_err ss_flags_once(const struct ss_text_list *list, const char *flag)
+{
+    for (size_t i = 0; i < list->n; i++)
+        for (size_t k = 0; k < i; k++) {
+            size_t n = strcspn(list->v[i], "=");
+            if (strcspn(list->v[k], "=") == n && memcmp(list->v[i], list->v[k], n) == 0)
+                SS_FAIL(SS_USAGE, "%s is given twice for %.*s, as %.80s and as %.80s; give it once", flag, (int)n, list->v[i],
+                        list->v[k], list->v[i]);
+        }
     return SS_OK;
 }
 

@@ -29,9 +29,14 @@ struct ss_flag {
     const char *help;
 };
 /* Parses flags (--x V, --x=V) and common flags; positional arguments are collected in order. Unknown flag: SS_USAGE with the
-   nearest match. --help prints the command's help on stdout and sets *done. */
+   nearest match. A flag with one value may come again only with the same one. --help prints the command's help on stdout and
+   sets *done. */
 SS_CHECKED enum ss_err ss_flags_parse(struct ss_cli *cli, const char *usage, const struct ss_flag *flags, int argc, char **argv,
                                       struct ss_text_list *positional, bool *done);
+/* SS_USAGE if one of the common flags named in `flags` ("--results -E -o") was given: it means nothing to this command. */
+SS_CHECKED enum ss_err ss_flags_refuse(const struct ss_cli *cli, const char *command, const char *flags);
+/* SS_USAGE if a list of KEY=VALUE has two entries for one KEY. */
+SS_CHECKED enum ss_err ss_flags_once(const struct ss_text_list *list, const char *flag);
 bool ss_color(const struct ss_cli *cli, int fd); /* auto: a terminal and no NO_COLOR */
 
 struct ss_command {

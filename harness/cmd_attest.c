@@ -126,6 +126,7 @@ enum ss_err ss_cmd_attest(int argc, char **argv)
     SS_TRY(ss_flags_parse(&cli, usage, flags, argc, argv, &rest, &done));
     if (done)
         return SS_OK;
+    SS_TRY(ss_flags_refuse(&cli, argv[0], "--results -E -o"));
     if (rest.n)
         SS_FAIL(SS_USAGE, "attest takes no argument '%s'; see `shardscale attest --help`", rest.v[0]);
     if (!evidence || !root_path)

@@ -131,6 +131,7 @@ enum ss_err ss_cmd_compare(int argc, char **argv)
     if (done)
         return SS_OK;
     struct ss_filter *filter;
+    SS_TRY(ss_flags_refuse(&f.cli, argv[0], "--results"));
     SS_TRY(check_flags(&f));
     SS_TRY(ss_filter_parse(&filter, f.cli.filter));
     enum ss_err err = compare(&f, filter);

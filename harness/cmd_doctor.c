@@ -198,6 +198,7 @@ enum ss_err ss_cmd_doctor(int argc, char **argv)
     SS_TRY(ss_flags_parse(&d.cli, usage, flags, argc, argv, NULL, &done));
     if (done)
         return SS_OK;
+    SS_TRY(ss_flags_refuse(&d.cli, argv[0], "-E -o"));
     if (d.backend && strcmp(d.backend, "cpu") != 0 && strcmp(d.backend, "cuda") != 0)
         SS_FAIL(SS_USAGE, "unknown backend '%s' (cpu or cuda)", d.backend);
     d.color = ss_color(&d.cli, STDOUT_FILENO);

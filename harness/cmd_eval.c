@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/config.h"
 #include "harness/ids.h"
 #include "harness/target.h"
 #include "harness/windows.h"
@@ -153,14 +154,15 @@ enum ss_err ss_cmd_eval(int argc, char **argv)
     struct ss_cli cli = {0};
     struct ss_target t = {.variant = "plain"};
     const char *text = NULL, *ids = NULL;
-    uint64_t window = 256, stride = 0, most = UINT64_MAX;
+    const char *stride_text = NULL;
+    uint64_t window = 256, stride, most = UINT64_MAX;
     bool done = false;
     const struct ss_flag flags[] = {
         SS_TARGET_FLAGS(t),
         {"--text", "FILE", SS_FLAG_TEXT, &text, "text whose bytes are the tokens (vocabulary of 256)"},
         {"--ids", "FILE", SS_FLAG_TEXT, &ids, "token ids as decimal text, read as one stream"},
         {"--window", "N", SS_FLAG_U64, &window, "tokens of a window (standard 256)"},
-        {"--stride", "S", SS_FLAG_U64, &stride, "from one window's start to the next (standard: the window)"},
+        {"--stride", "S", SS_FLAG_TEXT, &stride_text, "from one window's start to the next (standard: the window)"},
         {"--max-windows", "K", SS_FLAG_U64, &most, "stop after K windows (standard: all)"},
         {0}};
     struct ss_text_list rest = {0};
@@ -171,6 +173,7 @@ enum ss_err ss_cmd_eval(int argc, char **argv)
         return SS_OK;
     if (rest.n)
         SS_FAIL(SS_USAGE, "eval takes no argument '%s'; see `shardscale eval --help`", rest.v[0]);
+    SS_TRY(ss_flags_refuse(&cli, argv[0], "--results -E"));
     bool as_json = cli.format && strcmp(cli.format, "json") == 0;
     if (cli.format && !as_json && strcmp(cli.format, "md") != 0)
         SS_FAIL(SS_USAGE, "eval prints md or json, not '%s'", cli.format);
@@ -180,9 +183,12 @@ enum ss_err ss_cmd_eval(int argc, char **argv)
                 t.model.shape.max_seq);
     if (most == 0)
         SS_FAIL(SS_USAGE, "--max-windows 0 leaves nothing to evaluate; give 1 or more");
+    stride = window;
+    if (stride_text)
+        SS_TRY(ss_parse_u64(&stride, stride_text, 1, UINT64_MAX, "--stride"));
     struct ss_windows w = {0};
     SS_TRY(read_tokens(&w, &t, text, ids));
-    enum ss_err err = ss_windows_cut(&w, (size_t)window, (size_t)(stride ? stride : window), most, text ? text : ids);
+    enum ss_err err = ss_windows_cut(&w, (size_t)window, (size_t)stride, most, text ? text : ids);
     if (err == SS_OK)
         err = evaluate(&t, &w, as_json);
     ss_windows_free(&w);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/disk.h"
+#include "harness/config.h"
 #include "harness/ids.h"
 #include "harness/store.h"
 #include "harness/target.h"
@@ -40,7 +40,7 @@ static enum ss_err attributes(struct ss_pairs *p, const struct ss_target *t, con
 /* --party and what belongs to it. */
 struct party_flags {
     const char *party;
-    uint64_t timeout_s;
+    const char *timeout;
     struct ss_text_list tls_peer;
     struct ss_peers peers;
 };
@@ -50,7 +50,7 @@ struct party_flags {
          "a party: where the other connects; dealer: where both do"},                                                          \
         {"--connect", "HOST:PORT", SS_FLAG_TEXT, &(f).peers.connect, "where the other party listens"},                         \
         {"--dealer", "HOST:PORT", SS_FLAG_TEXT, &(f).peers.dealer, "where the dealer listens"},                                \
-        {"--timeout", "S", SS_FLAG_U64, &(f).timeout_s, "a peer silent for so many seconds is lost (standard: 30)"},           \
+        {"--timeout", "S", SS_FLAG_TEXT, &(f).timeout, "a peer silent for so many seconds is lost (standard: 30)"},            \
         {"--tls-key", "FILE", SS_FLAG_TEXT, &(f).peers.tls_key, "TLS 1.3 with this private key (PEM); needed off loopback"},   \
     {                                                                                                                          \
         "--tls-peer", "ROLE=SHA256", SS_FLAG_LIST, &(f).tls_peer, "the public key that a peer must have; once for each peer"   \
@@ -95,14 +95,16 @@ static enum ss_err resolve_party(struct party_flags *f, struct ss_target *t, boo
     struct ss_peers *p = &f->peers;
     *own = true;
     if (!f->party) {
-        if (p->listen || p->connect || p->dealer || p->tls_key || f->tls_peer.n)
-            SS_FAIL(SS_USAGE, "--listen, --connect, --dealer and --tls-... need --party 0, 1 or dealer");
+        if (p->listen || p->connect || p->dealer || p->tls_key || f->tls_peer.n || f->timeout)
+            SS_FAIL(SS_USAGE, "--listen, --connect, --dealer, --timeout and --tls-... need --party 0, 1 or dealer");
         return SS_OK;
     }
-    if (f->timeout_s > UINT32_MAX)
-        f->timeout_s = UINT32_MAX;
-    p->timeout_s = (unsigned)f->timeout_s;
+    uint64_t timeout_s = 30;
+    if (f->timeout)
+        SS_TRY(ss_parse_u64(&timeout_s, f->timeout, 2, 86400, "--timeout"));
+    p->timeout_s = (unsigned)timeout_s;
     SS_TRY(role_of(&p->role, f->party, strlen(f->party), "--party"));
+    SS_TRY(ss_flags_once(&f->tls_peer, "--tls-peer"));
     for (size_t i = 0; i < f->tls_peer.n; i++)
         SS_TRY(read_pin(p, f->tls_peer.v[i]));
     if (t->config.variant->parties != 2)
@@ -160,7 +162,7 @@ enum ss_err ss_cmd_forward(int argc, char **argv)
 {
     struct ss_cli cli = {0};
     struct ss_target t = {.variant = "plain"};
-    struct party_flags party = {.timeout_s = 30};
+    struct party_flags party = {0};
     const char *ids = NULL;
     bool all_logits = false, own = true, done = false;
     const struct ss_flag flags[] = {
@@ -178,6 +180,7 @@ enum ss_err ss_cmd_forward(int argc, char **argv)
     }
     if (rest.n)
         SS_FAIL(SS_USAGE, "forward takes no argument '%s'; see `shardscale forward --help`", rest.v[0]);
+    SS_TRY(ss_flags_refuse(&cli, argv[0], "--results -E"));
     SS_TRY(ss_target_resolve(&t, &cli));
     SS_TRY(resolve_party(&party, &t, &own));
     if (!own) {
@@ -195,7 +198,7 @@ enum ss_err ss_cmd_forward(int argc, char **argv)
     float *logits = NULL;
     const char *out_path = cli.format ? cli.format : "logits.h5";
     size_t vocab = t.model.shape.vocab;
-    SS_TRY_OUT(ss_disk_check(out_path));
+    SS_TRY_OUT(ss_store_check(out_path));
     SS_TRY_OUT(ss_sequences_read(&s, ids, vocab));
     if (all_logits)
         SS_TRY_OUT(same_lengths(&s, ids));

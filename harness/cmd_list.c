@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "harness/sweep.h"
 #include "harness/text.h"
@@ -258,6 +259,8 @@ enum ss_err ss_cmd_list(int argc, char **argv)
     };
     bool done, wanted[N_TOPICS] = {false};
     char results[1024];
+    json_t *root = NULL;
+    enum ss_err err = SS_OK;
     SS_TRY(ss_flags_parse(&f.cli, usage, flags, argc, argv, &names, &done));
     if (done)
         return SS_OK;
@@ -269,14 +272,18 @@ enum ss_err ss_cmd_list(int argc, char **argv)
     SS_TRY(select_topics(wanted, &names));
     SS_TRY(ss_filter_parse(&f.filter, f.cli.filter));
     ss_results_dir(&f.cli, f.profile, results, sizeof results);
-    json_t *root = json_object();
-    enum ss_err err = fill(root, wanted, &f, results);
+    struct stat s;
+    if (stat(results, &s) == 0 && !S_ISDIR(s.st_mode))
+        SS_FAIL_OUT(SS_USAGE, "--results %s is no folder; shardscale export lists the cells of a file", results);
+    root = json_object();
+    err = fill(root, wanted, &f, results);
     if (err == SS_OK && json) {
         json_dumpf(root, stdout, JSON_INDENT(2));
         printf("\n");
     } else if (err == SS_OK) {
         print_text(root, wanted, results, f.cli.verbosity);
     }
+out:
     json_decref(root);
     ss_filter_free(f.filter);
     return err;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "harness/compare.h"
-#include "harness/disk.h"
 #include "harness/store.h"
 
 static const char usage[] =
@@ -32,7 +31,7 @@ static enum ss_err add(struct ss_set *all, struct ss_set *s)
 static enum ss_err merge(const struct ss_text_list *names, const struct ss_filter *filter)
 {
     struct ss_set all = {0};
-    enum ss_err err = ss_disk_check(names->v[0]);
+    enum ss_err err = ss_store_check(names->v[0]);
     for (size_t i = 1; i < names->n && err == SS_OK; i++) {
         struct ss_set s;
         err = ss_set_open(&s, names->v[i], filter);
@@ -59,6 +58,7 @@ enum ss_err ss_cmd_merge(int argc, char **argv)
         return SS_OK;
     if (names.n < 2)
         SS_FAIL(SS_USAGE, "merge wants the file to write and what to read: shardscale merge all.h5 results/cpu");
+    SS_TRY(ss_flags_refuse(&cli, argv[0], "--results -o"));
     struct ss_filter *filter;
     SS_TRY(ss_filter_parse(&filter, cli.filter));
     enum ss_err err = merge(&names, filter);

@@ -48,6 +48,9 @@ static enum ss_err check_only(const struct ss_report *r, const char *only)
         if (found)
             return SS_OK;
     }
+    if (strchr(only, '/') || strstr(only, ".ini"))
+        SS_FAIL(SS_USAGE, "--only %s: the report shows the experiments of %s/experiments; put the file there and give its name",
+                only, ss_home());
     const char *near = ss_nearest(only, names, n);
     SS_FAIL(SS_USAGE, "--only: no experiment, table or figure '%s'%s%s%s", only, near ? "; did you mean '" : "",
             near ? near : "", near ? "'?" : "");

@@ -168,13 +168,14 @@ static enum ss_err sweep(struct ss_plan *p, const struct run_flags *f, const cha
 enum ss_err ss_cmd_run(int argc, char **argv)
 {
     struct run_flags f = {.profile = "cpu"};
+    const char *repeats = NULL;
     const struct ss_flag flags[] = {
         {"--profile", "NAME", SS_FLAG_TEXT, &f.profile, "smoke, cpu (default) or gpu"},
         {"--backend", "NAME", SS_FLAG_TEXT, &f.backend, "cpu or cuda; default: cuda for profile gpu, else cpu"},
         {"-n", NULL, SS_FLAG_BOOL, &f.plan_only, "plan only: cells, memory, bytes by cost(), time"},
         {"--set", "KEY=VALUE", SS_FLAG_LIST, &f.set, "a variant's option (or VARIANT.KEY=VALUE); may be repeated"},
         {"--rerun", "WHICH", SS_FLAG_TEXT, &f.rerun, "also measure again: failed (and skipped), stale or all"},
-        {"--repeats", "K", SS_FLAG_U64, &f.repeats,
+        {"--repeats", "K", SS_FLAG_TEXT, &repeats,
          "measure each cell in K fresh processes, cells taking turns; adds what is missing"},
         {"--threads", "N", SS_FLAG_U64, &f.threads, "CPU threads, default 0: all"},
         {0},
@@ -186,10 +187,10 @@ enum ss_err ss_cmd_run(int argc, char **argv)
         return SS_OK;
     if (f.cli.format)
         SS_FAIL(SS_USAGE, "run has no -o; report writes tables (shardscale report --help)");
-    if (f.threads > 4096)
-        SS_FAIL(SS_USAGE, "--threads %llu: at most 4096", (unsigned long long)f.threads);
-    if (f.repeats > 1000)
-        SS_FAIL(SS_USAGE, "--repeats %llu: at most 1000", (unsigned long long)f.repeats);
+    if (f.threads > SS_MAX_THREADS)
+        SS_FAIL(SS_USAGE, "--threads %llu: at most %d", (unsigned long long)f.threads, SS_MAX_THREADS);
+    if (repeats)
+        SS_TRY(ss_parse_u64(&f.repeats, repeats, 1, 1000, "--repeats"));
     if (!f.backend)
         f.backend = strcmp(f.profile, "gpu") == 0 ? "cuda" : "cpu";
     ss_results_dir(&f.cli, f.profile, results, sizeof results);

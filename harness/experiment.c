@@ -1,5 +1,6 @@
 /* experiment.c — reading experiments/NAME.ini: its sections, its effort, its tables and figures. */
 #include "harness/experiment.h"
+#include "harness/experiment_check.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -161,7 +162,7 @@ static enum ss_err read_views(struct ss_experiment *e, const struct ss_ini *ini)
         if (figure)
             SS_TRY(read_figure(&e->figure[e->n_figures++], ini, section));
     }
-    return SS_OK;
+    return ss_experiment_check(e, ini->path);
 }
 
 /* where: what named it. */

@@ -35,7 +35,10 @@ static enum ss_err next_id(const char **p, const char *end, size_t vocab, const 
 
 static enum ss_err read_lines(struct ss_sequences *s, const char *p, const char *end, size_t vocab, const char *path)
 {
+    static const char mark[] = "\xef\xbb\xbf";
     size_t total = 0;
+    if ((size_t)(end - p) >= sizeof mark - 1 && memcmp(p, mark, sizeof mark - 1) == 0)
+        SS_FAIL(SS_USAGE, "%s: begins with a UTF-8 byte order mark; save it without one", path);
     for (size_t line = 1; p < end; line++) {
         size_t first = total;
         for (;;) {

@@ -1,4 +1,5 @@
 /* main.c — the table of commands; the exit status is the command's enum ss_err. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,8 @@ int main(int argc, char **argv)
         wait_without_spinning(argv);
     enum ss_err err = dispatch(argc, argv);
     /* A closed or full stdout must not look like success. */
-    if (fflush(stdout) != 0 && err == SS_OK) {
+    bool lost = ferror(stdout) != 0; /* a write that failed before: what is left to flush may be nothing */
+    if ((fflush(stdout) != 0 || lost) && err == SS_OK) {
         fprintf(stderr, "error: could not write to standard output\n");
         err = SS_ENV;
     }

@@ -23,6 +23,9 @@ SS_CHECKED enum ss_err ss_store_write_many(const char *path, const struct ss_res
 /* Output of `forward -o`: dataset logits (sequences, tokens, vocab) f32 with dimension scales and attributes of the run. */
 SS_CHECKED enum ss_err ss_store_logits(const char *path, const float *logits, size_t sequences, size_t tokens, size_t vocab,
                                        const struct ss_pairs *attributes);
+/* Whether one of these could write to path, asked before hours of work: SS_ENV if the disk says no, SS_USAGE if another kind of
+   file is there, which would be lost. */
+SS_CHECKED enum ss_err ss_store_check(const char *path);
 /* Version of the HDF5 library in use, "1.10.8". */
 void ss_store_library(char *out, size_t size);
 #endif

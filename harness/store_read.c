@@ -461,7 +461,8 @@ static enum ss_err read_file(struct ss_result *r, struct ss_result **many, size_
     H5Fclose(in.file);
     if (!in.bad)
         return SS_OK;
-    SS_FAIL(SS_RESULTS, "%s: %s; delete it and run again", path, in.complaint);
+    SS_FAIL(SS_RESULTS, "%s: %s; %s", path, in.complaint,
+            many ? "name a results folder, a merged file or a cell's .h5, or make this one again" : "delete it and run again");
 }
 
 enum ss_err ss_store_read(struct ss_result *r, const char *path)

@@ -7,7 +7,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -37,6 +39,8 @@ static enum ss_err resolve(struct sockaddr_storage *out, socklen_t *bytes, const
     size_t n = colon ? (size_t)(colon - at) : 0;
     if (!colon || n == 0 || n >= sizeof host || colon[1] == '\0' || strspn(colon + 1, "0123456789") != strlen(colon + 1))
         SS_FAIL(SS_USAGE, "'%s' is no address; write HOST:PORT, e.g. 127.0.0.1:7001", at);
+    if (strlen(colon + 1) > 5 || strtoul(colon + 1, NULL, 10) > UINT16_MAX) /* getaddrinfo takes the lower 16 bits */
+        SS_FAIL(SS_USAGE, "'%s': a port is at most %d", at, UINT16_MAX);
     bool brackets = at[0] == '[' && at[n - 1] == ']';
     snprintf(host, sizeof host, "%.*s", (int)(brackets ? n - 2 : n), at + brackets);
     struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | (listens ? AI_PASSIVE : 0)};

@@ -180,15 +180,41 @@ static enum ss_err set_option(struct ss_planned *c, const char *set, bool *used)
     return wire_cost(c, v);
 }
 
+/* No cell has the option of `set`: the nearest of those that the cells' variants have, named as `set` names its own. */
+static enum ss_err unknown_option(const struct ss_plan *p, const char *set)
+{
+    enum { MAX_NAMES = 256 };
+    char text[MAX_NAMES][64], key[64];
+    const char *names[MAX_NAMES];
+    size_t n = 0;
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(set, "="), set);
+    const bool dotted = strchr(key, '.') != NULL;
+    for (size_t i = 0; i < p->n; i++)
+        for (const struct ss_option *o = ss_variant_find(p->v[i].cell.variant)->options; o->key; o++) {
+            if (n == MAX_NAMES)
+                break;
+            snprintf(text[n], sizeof text[n], "%s%s%s", dotted ? p->v[i].cell.variant : "", dotted ? "." : "", o->key);
+            bool seen = false;
+            for (size_t k = 0; k < n && !seen; k++)
+                seen = strcmp(text[k], text[n]) == 0;
+            names[n] = text[n];
+            n += !seen;
+        }
+    const char *near = ss_nearest(key, names, n);
+    SS_FAIL(SS_USAGE, "--set %s: no variant of this sweep has that option%s%s%s (shardscale list variants -v)", set,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 enum ss_err ss_plan_set(struct ss_plan *p, const struct ss_text_list *set)
 {
+    SS_TRY(ss_flags_once(set, "--set"));
     for (size_t s = 0; s < set->n; s++) {
         bool used = false;
         for (size_t i = 0; i < p->n; i++)
             if (!p->v[i].cell.reference)
                 SS_TRY(set_option(&p->v[i], set->v[s], &used));
         if (!used)
-            SS_FAIL(SS_USAGE, "--set %s: no variant of this sweep has that option (shardscale list)", set->v[s]);
+            return unknown_option(p, set->v[s]);
     }
     return SS_OK;
 }
@@ -228,6 +254,10 @@ static void probe(struct ss_planned *p, const char *path)
         return;
     ss_set_error_silent(1);
     enum ss_err err = ss_store_read(&r, path);
+    if (err == SS_OK && strcmp(r.cell.id, p->cell.id) != 0) {
+        err = ss_fail(SS_RESULTS, __FILE__, __LINE__, "%s: holds cell %s", path, r.cell.id);
+        ss_result_free(&r);
+    }
     ss_set_error_silent(0);
     if (err != SS_OK) {
         ss_warn("%s; the cell counts as missing and will be measured again by run", ss_last_error());

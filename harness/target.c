@@ -33,6 +33,9 @@ enum ss_err ss_target_resolve(struct ss_target *t, const struct ss_cli *cli)
     SS_TRY(ss_model_find(&t->model, t->weights));
     const struct ss_variant *v;
     SS_TRY(find_variant(&v, t->variant));
+    if (t->threads > SS_MAX_THREADS)
+        SS_FAIL(SS_USAGE, "--threads %llu: at most %d", (unsigned long long)t->threads, SS_MAX_THREADS);
+    SS_TRY(ss_flags_once(&t->set, "--set"));
     char joined[512] = "";
     for (size_t i = 0; i < t->set.n; i++) {
         size_t used = strlen(joined);

@@ -89,7 +89,7 @@ enum ss_err ss_text_write(const struct ss_text *t, const char *path)
     SS_REQUIRE(n > 0 && (size_t)n < sizeof part);
     FILE *f = fopen(part, "wb");
     if (!f)
-        SS_FAIL(SS_ENV, "%s: cannot be written: %s", path, strerror(errno));
+        SS_FAIL(SS_ENV, "%s: cannot be written: %s; choose a folder that you may write to", path, strerror(errno));
     bool ok = fwrite(ss_text_str(t), 1, t->n, f) == t->n;
     int why = errno;
     if (fclose(f) != 0) {
@@ -102,7 +102,7 @@ enum ss_err ss_text_write(const struct ss_text *t, const char *path)
     }
     if (!ok) {
         remove(part);
-        SS_FAIL(SS_ENV, "%s: cannot be written: %s", path, strerror(why));
+        SS_FAIL(SS_ENV, "%s: cannot be written: %s; free disk space, then repeat", path, strerror(why));
     }
     return SS_OK;
 }

@@ -115,10 +115,22 @@ static void checkpoint_close(void *state)
     free(s);
 }
 
+/* A checkpoint of a deeper model would run without its last layers and be wrong without a word. */
+static enum ss_err no_more_layers(const struct checkpoint *s)
+{
+    char name[192];
+    name_of(name, sizeof name, s->shape.n_layers, SS_W_Q, false);
+    if (ss_safetensors_find(s->st, name) != NULL)
+        SS_FAIL(SS_USAGE, "%s: tensor %s is there, but config.json says %zu layers; config.json belongs to another checkpoint",
+                ss_safetensors_path(s->st), name, s->shape.n_layers);
+    return SS_OK;
+}
+
 static enum ss_err check(struct checkpoint *s, enum ss_weight_form form, enum ss_type *float_type)
 {
     const size_t n = s->shape.n_layers;
     *float_type = SS_BF16;
+    SS_TRY(no_more_layers(s));
     for (size_t layer = 0; layer <= n; layer++)
         for (int id = layer < n ? 0 : SS_N_W_LAYER; id < (layer < n ? (int)SS_N_W_LAYER : (int)SS_N_W); id++)
             SS_TRY(resolve(s, layer, (enum ss_tensor_id)id));

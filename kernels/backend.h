@@ -38,9 +38,10 @@ struct ss_aes_key {
 
 struct ss_dev; /* an opened backend for one party: stream, workspace, threads */
 
+enum { SS_MAX_THREADS = 1024 };
 struct ss_dev_options {
     int device;  /* CUDA ordinal; 0 on the CPU */
-    int threads; /* CPU worker threads of this party; ignored by CUDA */
+    int threads; /* CPU worker threads of this party, 1 to SS_MAX_THREADS; ignored by CUDA */
 };
 
 /* What attention needs to know. k and v of position j, head g lie at cache + (j * n_kv + g) * d_head. */

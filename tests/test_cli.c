@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "harness/cli.h"
+#include "tests/program.h"
 
 struct parsed {
     struct ss_cli cli;
@@ -109,6 +108,30 @@ Test(cli, bad_values_are_refused)
     cr_assert_eq(PARSE("-q", "-v").err, SS_USAGE);
 }
 
+Test(cli, an_empty_value_is_none)
+{
+    cr_assert_eq(PARSE("--window", "").err, SS_USAGE);
+    cr_assert_eq(PARSE("--window=").err, SS_USAGE);
+    cr_assert_eq(PARSE("--count=").err, SS_USAGE);
+    cr_assert_eq(PARSE("--set", "").err, SS_USAGE);
+    cr_assert_eq(PARSE("--results=").err, SS_USAGE);
+    cr_assert(strstr(ss_last_error(), "--results has an empty value"), "%s", ss_last_error());
+}
+
+Test(cli, a_flag_given_twice_must_say_the_same)
+{
+    cr_assert_eq(PARSE("--window", "3", "--window=4").err, SS_USAGE);
+    cr_assert(strstr(ss_last_error(), "--window is given twice, as '3' and as '4'"), "%s", ss_last_error());
+    cr_assert_eq(PARSE("--seed", "3", "--seed", "4").err, SS_USAGE);
+    cr_assert_eq(PARSE("--window", "3", "--window", "3").err, SS_OK);
+    cr_assert_eq(PARSE("-n", "-n").err, SS_OK);
+    struct parsed p = PARSE("--set", "a=1", "--set", "ab=2");
+    cr_assert_eq(ss_flags_once(&p.set, "--set"), SS_OK);
+    p = PARSE("--set", "a=1", "--set", "b=1", "--set", "a=2");
+    ss_set_error_silent(1);
+    cr_assert_eq(ss_flags_once(&p.set, "--set"), SS_USAGE);
+}
+
 Test(cli, arguments_are_refused_where_there_are_none)
 {
     struct ss_cli cli;
@@ -132,25 +155,6 @@ Test(cli, color_follows_the_flag_and_no_color)
 
 /* ---- the program */
 
-/* Exit status of `shardscale ARGS`; its output (both streams) in out. */
-static int program(const char *args, char *out, size_t size)
-{
-    const char *binary = getenv("SHARDSCALE");
-    if (!binary)
-        cr_skip("SHARDSCALE is not set: make tests sets it");
-    char command[2048];
-    snprintf(command, sizeof command, "'%s' %s 2>&1", binary, args);
-    FILE *pipe = popen(command, "r");
-    cr_assert_not_null(pipe);
-    size_t n = fread(out, 1, size - 1, pipe);
-    out[n] = '\0';
-    char rest[4096];
-    while (fread(rest, 1, sizeof rest, pipe) > 0)
-        ;
-    int status = pclose(pipe);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 Test(program, bad_usage_exits_1_with_one_line)
 {
     static const struct {
@@ -171,20 +175,14 @@ Test(program, bad_usage_exits_1_with_one_line)
         {"list -o xml", "-o xml"},
         {"help rnu", "'run'"},
         {"cell", "--results"},
-        {"run -n --repeats 1001", "--repeats 1001"},
+        {"run -n --repeats 1001", "--repeats = '1001'"},
         {"compar", "'compare'"},
         {"compare results", "two sets"},
         {"export", "one format"},
         {"merge x.h5", "what to read"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char out[8192];
-        int status = program(cases[i].args, out, sizeof out);
-        cr_expect_eq(status, 1, "%s: exit status %d\n%s", cases[i].args, status, out);
-        cr_expect(strstr(out, cases[i].says) != NULL, "%s: '%s' is not in: %s", cases[i].args, cases[i].says, out);
-        const char *newline = strchr(out, '\n');
-        cr_expect(newline && newline[1] == '\0', "%s: not one line: %s", cases[i].args, out);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_one_line(cases[i].args, 1, cases[i].says);
 }
 
 Test(program, help_and_version_exit_0)

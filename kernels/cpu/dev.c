@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { HUGE_BYTES = 2 << 20, ALIGN = 64, MAX_THREADS = 1024 };
+enum { HUGE_BYTES = 2 << 20, ALIGN = 64 };
 
 static bool has_isa(enum cpu_isa isa)
 {
@@ -60,8 +60,8 @@ enum ss_err cpu_open(struct ss_dev **dev, const struct ss_dev_options *o)
     enum cpu_isa isa;
     *dev = NULL;
     SS_TRY(choose_isa(&isa));
-    if (o->threads < 1 || o->threads > MAX_THREADS)
-        SS_FAIL(SS_USAGE, "%d CPU threads asked for; choose 1 to %d", o->threads, MAX_THREADS);
+    if (o->threads < 1 || o->threads > SS_MAX_THREADS)
+        SS_FAIL(SS_USAGE, "%d CPU threads asked for; choose 1 to %d", o->threads, SS_MAX_THREADS);
     if (o->device != 0)
         SS_FAIL(SS_USAGE, "CPU device %d does not exist; only 0 does", o->device);
     struct ss_dev *d = calloc(1, sizeof *d);
