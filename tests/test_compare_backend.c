@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/random.h"
-#include "tests/targets.h"
+#include "kernels/backend.h"
 
 enum { MAX_HELD = 32, MANY = 300001 /* from here on a GPU's blocks hold all thresholds, a CPU's threads share the work */ };
 
@@ -25,6 +24,14 @@ struct bench {
 };
 
 #define RUN(t, op, ...) cr_assert_eq((t)->b->op((t)->dev, __VA_ARGS__), SS_OK, "%s on %s %s", #op, (t)->b->name, (t)->isa)
+
+static uint64_t random64(uint64_t *state) /* splitmix64 */
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
 
 static size_t groups_of(size_t n)
 {
@@ -76,6 +83,7 @@ static void run_one(const struct ss_backend *b, const char *isa, void (*check)(s
 {
     const struct ss_dev_options o = {.threads = 2};
     struct bench t = {.b = b, .isa = isa, .seed = 1};
+    setenv("SHARDSCALE_CPU", *isa ? isa : "portable", 1);
     cr_assert_eq(b->open(&t.dev, &o), SS_OK, "%s %s", b->name, isa);
     check(&t);
     drop_all(&t);
@@ -84,8 +92,23 @@ static void run_one(const struct ss_backend *b, const char *isa, void (*check)(s
 
 static void on_each(void (*check)(struct bench *t))
 {
-    for (struct target t = {0}; next_target(&t);)
-        run_one(t.b, t.isa, check);
+    const char *required = getenv("REQUIRE");
+    for (size_t i = 0; ss_backends[i]; i++) {
+        const struct ss_backend *b = ss_backends[i];
+        const char *why = b->unusable();
+        cr_assert(!why || !required || !strstr(required, b->name), "%s is required: %s", b->name, why);
+        if (why)
+            continue;
+        if (strcmp(b->name, "cpu") != 0) {
+            run_one(b, "", check);
+            continue;
+        }
+        run_one(b, "portable", check);
+        if (__builtin_cpu_supports("avx2"))
+            run_one(b, "avx2", check);
+        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni"))
+            run_one(b, "avx512", check);
+    }
 }
 
 static const size_t shapes[][2] = {{1, 1}, {9, 7}, {1, 64}, {65, 1}, {20, 50}, {17, 241}}; /* n = 1, 63, 64, 65, 1000, 4097 */
