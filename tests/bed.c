@@ -42,7 +42,7 @@ void bed_run(const struct ss_backend *b, const char *isa, bed_check check)
     b->close(t.dev);
 }
 
-void on_each(bed_check check)
+void bed_on_each(bed_check check)
 {
     size_t ran = 0;
     for (struct target t = {0}; next_target(&t); ran++)

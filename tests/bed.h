@@ -25,7 +25,7 @@ void bed_get(struct bed *t, void *h, const void *p, size_t bytes);
 void bed_drop(struct bed *t); /* all that it holds */
 
 void bed_run(const struct ss_backend *b, const char *isa, bed_check check);
-void on_each(bed_check check); /* each target that can run here, one at least */
+void bed_on_each(bed_check check); /* each target that can run here, one at least */
 
 void *host(size_t bytes); /* zeros, to be freed */
 

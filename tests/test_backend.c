@@ -53,7 +53,7 @@ static void check_synth(struct bed *t)
 
 Test(backend, synthetic_weights_are_the_same_integers_in_every_type)
 {
-    on_each(check_synth);
+    bed_on_each(check_synth);
 }
 
 static void check_device(struct bed *t)
@@ -77,7 +77,7 @@ static void check_device(struct bed *t)
 
 Test(backend, device_has_memory_fences_and_marks)
 {
-    on_each(check_device);
+    bed_on_each(check_device);
 }
 
 static void *party(void *backend)

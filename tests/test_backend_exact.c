@@ -109,7 +109,7 @@ static void check_spelled_attention(struct bed *t)
 
 Test(exact, attention_is_the_sum_that_backend_h_spells_out)
 {
-    on_each(check_spelled_attention);
+    bed_on_each(check_spelled_attention);
 }
 
 /* What an operation's test needs on one device: the backend under test, or the CPU on one thread beside it. */
@@ -211,5 +211,5 @@ static void check_same_bits(struct bed *t)
 
 Test(exact, float_operations_equal_the_cpus_bit_for_bit, .timeout = 300)
 {
-    on_each(check_same_bits);
+    bed_on_each(check_same_bits);
 }

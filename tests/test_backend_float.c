@@ -7,7 +7,7 @@
 
 Test(cleartext, gemm_is_fp32_for_all_types)
 {
-    on_each(check_gemms);
+    bed_on_each(check_gemms);
 }
 
 static void check_rmsnorm(struct bed *t)
@@ -41,7 +41,7 @@ static void check_rmsnorm(struct bed *t)
 
 Test(cleartext, rmsnorm_matches_double)
 {
-    on_each(check_rmsnorm);
+    bed_on_each(check_rmsnorm);
 }
 
 static void check_bf16(struct bed *t)
@@ -70,7 +70,7 @@ static void check_bf16(struct bed *t)
 
 Test(cleartext, bf16_rounds_to_nearest_even)
 {
-    on_each(check_bf16);
+    bed_on_each(check_bf16);
 }
 
 static void check_rope(struct bed *t)
@@ -104,7 +104,7 @@ static void check_rope(struct bed *t)
 
 Test(cleartext, rope_rotates_and_preserves_norms)
 {
-    on_each(check_rope);
+    bed_on_each(check_rope);
 }
 
 /* Attention of row `row` of all, head h, in double; all (positions, width) as qkv. */
@@ -158,7 +158,7 @@ static void check_attention(struct bed *t)
 
 Test(cleartext, attention_matches_double_with_and_without_a_cache)
 {
-    on_each(check_attention);
+    bed_on_each(check_attention);
 }
 
 static void check_silu(struct bed *t)
@@ -181,5 +181,5 @@ static void check_silu(struct bed *t)
 
 Test(cleartext, silu_mul_matches_double)
 {
-    on_each(check_silu);
+    bed_on_each(check_silu);
 }

@@ -7,7 +7,7 @@
 
 Test(ring, gemm_equals_schoolbook)
 {
-    on_each(check_random_products);
+    bed_on_each(check_random_products);
 }
 
 static void check_extreme_products(struct bed *t)
@@ -45,7 +45,7 @@ static void check_extreme_products(struct bed *t)
 
 Test(ring, gemm_survives_extreme_values)
 {
-    on_each(check_extreme_products);
+    bed_on_each(check_extreme_products);
 }
 
 static void check_elementwise(struct bed *t)
@@ -76,7 +76,7 @@ static void check_elementwise(struct bed *t)
 
 Test(ring, add_sub_mul_are_mod_2_64)
 {
-    on_each(check_elementwise);
+    bed_on_each(check_elementwise);
 }
 
 /* Both parties' and the dealer's halves for x (rows, cols); the opened result lands in y, on top of y if accumulate. */
@@ -136,7 +136,7 @@ static void check_truncation(struct bed *t)
 
 Test(ring, truncation_error_is_at_most_one_ulp)
 {
-    on_each(check_truncation);
+    bed_on_each(check_truncation);
 }
 
 static void check_bias(struct bed *t)
@@ -159,7 +159,7 @@ static void check_bias(struct bed *t)
 
 Test(ring, truncation_is_unbiased)
 {
-    on_each(check_bias);
+    bed_on_each(check_bias);
 }
 
 static void check_accumulate(struct bed *t)
@@ -179,7 +179,7 @@ static void check_accumulate(struct bed *t)
 
 Test(ring, truncation_adds_onto_its_output_when_asked)
 {
-    on_each(check_accumulate);
+    bed_on_each(check_accumulate);
 }
 
 static void check_encode(struct bed *t)
@@ -206,7 +206,7 @@ static void check_encode(struct bed *t)
 
 Test(ring, encode_rounds_half_even_and_decodes_back)
 {
-    on_each(check_encode);
+    bed_on_each(check_encode);
 }
 
 static void check_columns(struct bed *t)
@@ -239,5 +239,5 @@ static void check_columns(struct bed *t)
 
 Test(ring, per_column_scales_reach_decode_and_bias)
 {
-    on_each(check_columns);
+    bed_on_each(check_columns);
 }

@@ -55,7 +55,7 @@ static void make_results(void)
         store_cell(&experiment.cells[i]);
 }
 
-static void free_experiment(void)
+static void remove_results(void) /* the files go with the run's folder */
 {
     ss_experiment_free(&experiment);
 }
@@ -90,7 +90,7 @@ static void read_text(struct ss_text *t, const char *file)
     cr_assert_eq(ss_text_read(t, path), SS_OK, "%s", file);
 }
 
-Test(report, two_runs_are_byte_identical, .init = make_results, .fini = free_experiment)
+Test(report, two_runs_are_byte_identical, .init = make_results, .fini = remove_results)
 {
     static const char *const files[] = {"REPORT.md",
                                         "REPORT.html",
@@ -120,7 +120,7 @@ Test(report, two_runs_are_byte_identical, .init = make_results, .fini = free_exp
     }
 }
 
-Test(report, holds_every_section_claim_and_the_security_text, .init = make_results, .fini = free_experiment)
+Test(report, holds_every_section_claim_and_the_security_text, .init = make_results, .fini = remove_results)
 {
     struct ss_text md = {0}, html = {0};
     cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
@@ -141,7 +141,7 @@ Test(report, holds_every_section_claim_and_the_security_text, .init = make_resul
 }
 
 /* On a logarithmic axis plain's zero bytes have no place: named, not drawn at some other one. */
-Test(report, points_without_a_place_are_named, .init = make_results, .fini = free_experiment)
+Test(report, points_without_a_place_are_named, .init = make_results, .fini = remove_results)
 {
     struct ss_text data = {0}, md = {0};
     cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
@@ -156,7 +156,7 @@ Test(report, points_without_a_place_are_named, .init = make_results, .fini = fre
     ss_text_free(&md);
 }
 
-Test(report, check_finds_drift, .init = make_results, .fini = free_experiment)
+Test(report, check_finds_drift, .init = make_results, .fini = remove_results)
 {
     char path[256];
     cr_assert_eq(report("--check", NULL), SS_REGRESSION, "nothing was written yet");
@@ -174,7 +174,7 @@ Test(report, check_finds_drift, .init = make_results, .fini = free_experiment)
     cr_assert_eq(report("--check", NULL), SS_REGRESSION);
 }
 
-Test(report, only_writes_what_was_asked_for, .init = make_results, .fini = free_experiment)
+Test(report, only_writes_what_was_asked_for, .init = make_results, .fini = remove_results)
 {
     cr_assert_eq(report("--only", "T2.5"), SS_OK, "%s", ss_last_error());
     cr_assert(exists("tables/lookups-T2.5.md") && !exists("plots/lookups-F2.5.svg") && !exists("REPORT.md"));
@@ -184,7 +184,7 @@ Test(report, only_writes_what_was_asked_for, .init = make_results, .fini = free_
     cr_assert_not_null(strstr(ss_last_error(), "lookups"));
 }
 
-Test(report, a_merged_file_is_reported_beside_itself, .init = make_results, .fini = free_experiment)
+Test(report, a_merged_file_is_reported_beside_itself, .init = make_results, .fini = remove_results)
 {
     char merge[] = "merge", quiet[] = "-q", file[80], name[] = "report", results[] = "--results";
     snprintf(file, sizeof file, "%s/all.h5", dir);
@@ -200,7 +200,7 @@ Test(report, a_merged_file_is_reported_beside_itself, .init = make_results, .fin
     ss_text_free(&other);
 }
 
-Test(report, equal_times_have_tied_ranks, .init = make_results, .fini = free_experiment)
+Test(report, equal_times_have_tied_ranks, .init = make_results, .fini = remove_results)
 {
     struct ss_report r;
     cr_assert_eq(ss_report_open(&r, dir), SS_OK);
@@ -221,7 +221,7 @@ Test(report, equal_times_have_tied_ranks, .init = make_results, .fini = free_exp
     ss_report_close(&r);
 }
 
-Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini = free_experiment)
+Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini = remove_results)
 {
     char path[512];
     ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
@@ -235,7 +235,7 @@ Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini =
 }
 
 /* A cell of one device does not stand for the split one, though they differ in nothing else. */
-Test(report, a_cell_of_another_placement_is_missing, .init = make_results, .fini = free_experiment)
+Test(report, a_cell_of_another_placement_is_missing, .init = make_results, .fini = remove_results)
 {
     struct ss_experiment e;
     cr_assert_eq(ss_experiment_read(&e, "two-gpu", "smoke", "cpu", 1), SS_OK, "%s", ss_last_error());
@@ -254,7 +254,7 @@ Test(report, a_cell_of_another_placement_is_missing, .init = make_results, .fini
     ss_text_free(&csv);
 }
 
-Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = free_experiment)
+Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = remove_results)
 {
     char path[512];
     ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
@@ -272,7 +272,7 @@ Test(report, no_results_names_the_command)
     cr_assert_not_null(strstr(ss_last_error(), "shardscale run"));
 }
 
-Test(report, check_command_compares_counters, .init = make_results, .fini = free_experiment)
+Test(report, check_command_compares_counters, .init = make_results, .fini = remove_results)
 {
     char name[] = "check", results[] = "--results", strict[] = "--strict", quiet[] = "-q";
     char *argv[] = {name, results, dir, quiet, strict, NULL};
