@@ -241,6 +241,17 @@ Test(report, a_missing_cell_is_a_row_and_an_error, .init = make_results, .fini =
     ss_text_free(&csv);
 }
 
+Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = remove_results)
+{
+    char path[512];
+    ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert(file >= 0 && H5Ldelete(file, "/cell/counters", H5P_DEFAULT) >= 0 && H5Fclose(file) >= 0);
+    cr_assert_eq(report(NULL, NULL), SS_RESULTS);
+    cr_assert_not_null(strstr(ss_last_error(), experiment.cells[experiment.n_cells - 1].id), "%s", ss_last_error());
+    cr_assert_not(exists("REPORT.md"));
+}
+
 Test(report, a_missing_reference_is_named, .init = make_results, .fini = remove_results)
 {
     char path[512];
@@ -263,17 +274,6 @@ Test(report, check_finds_a_changed_page, .init = make_results, .fini = remove_re
     fclose(f);
     cr_assert_eq(report("--check", NULL), SS_REGRESSION);
     cr_assert_not_null(strstr(ss_last_error(), "REPORT.html"), "%s", ss_last_error());
-}
-
-Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = remove_results)
-{
-    char path[512];
-    ss_store_path(path, sizeof path, dir, &experiment.cells[experiment.n_cells - 1]);
-    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
-    cr_assert(file >= 0 && H5Ldelete(file, "/cell/counters", H5P_DEFAULT) >= 0 && H5Fclose(file) >= 0);
-    cr_assert_eq(report(NULL, NULL), SS_RESULTS);
-    cr_assert_not_null(strstr(ss_last_error(), experiment.cells[experiment.n_cells - 1].id), "%s", ss_last_error());
-    cr_assert_not(exists("REPORT.md"));
 }
 
 Test(report, no_results_names_the_command)
