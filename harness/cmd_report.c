@@ -9,6 +9,7 @@
 #include "harness/config.h"
 #include "harness/disk.h"
 #include "harness/report.h"
+#include "harness/sweep.h"
 
 struct flags {
     struct ss_cli cli;
@@ -114,19 +115,75 @@ static enum ss_err write_html(const struct ss_outputs *o, const char *dir)
     return err;
 }
 
-/* Cells, not rows: experiments share cells. */
-static size_t count_missing(const struct ss_report *r)
+/* Cells that experiments which were run ask for, and references without which errors could not have been measured. Cells, not
+   rows: experiments share cells. */
+struct missing {
+    size_t n;
+    char (*id)[sizeof((struct ss_cell *)0)->id];
+    char first[200];
+};
+
+static void add_missing(struct missing *m, const struct ss_cell *c)
 {
-    size_t n = 0;
+    char label[160];
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->id[i], c->id) == 0)
+            return;
+    if (m->n == 0) {
+        ss_cell_label(label, sizeof label, c);
+        snprintf(m->first, sizeof m->first, "%s (%s)", label, c->id);
+    }
+    memcpy(m->id[m->n++], c->id, sizeof c->id);
+}
+
+static bool is_there(const struct ss_report *r, const char *id)
+{
+    for (size_t i = 0; i < r->n_cells; i++)
+        if (strcmp(r->cells[i].cell.id, id) == 0)
+            return true;
+    return false;
+}
+
+static enum ss_err find_missing(struct missing *m, const struct ss_report *r)
+{
+    size_t most = r->n_cells;
     for (size_t i = 0; i < r->n_views; i++)
-        for (size_t k = 0; k < r->view[i].n_missing; k++) {
-            bool seen = false;
-            for (size_t j = 0; j < i; j++)
-                for (size_t l = 0; l < r->view[j].n_missing; l++)
-                    seen = seen || strcmp(r->view[j].missing[l].cell.id, r->view[i].missing[k].cell.id) == 0;
-            n += !seen;
-        }
-    return n;
+        most += r->view[i].n_missing;
+    *m = (struct missing){.id = calloc(most + 1, sizeof *m->id)};
+    SS_REQUIRE(m->id);
+    for (size_t i = 0; i < r->n_views; i++)
+        for (size_t k = 0; k < r->view[i].n_missing; k++)
+            add_missing(m, &r->view[i].missing[k].cell);
+    for (size_t i = 0; i < r->n_cells; i++) {
+        const struct ss_result *c = &r->cells[i];
+        struct ss_cell reference;
+        if (c->status != SS_MEASURED || c->cell.reference || !c->has_error)
+            continue;
+        SS_TRY(ss_reference_of(&reference, &c->cell));
+        if (!is_there(r, reference.id))
+            add_missing(m, &reference);
+    }
+    return SS_OK;
+}
+
+/* REPORT.html is what its text and the pictures beside it give. */
+static enum ss_err check_html(const struct ss_text *md, const char *dir)
+{
+    struct ss_text html = {0}, there = {0};
+    char path[2048];
+    snprintf(path, sizeof path, "%s/REPORT.html", dir);
+    enum ss_err err = ss_report_html(&html, ss_text_str(md), dir);
+    if (err == SS_OK) {
+        const bool same = access(path, R_OK) == 0 && ss_text_read(&there, path) == SS_OK && there.n == html.n &&
+                          memcmp(ss_text_str(&there), ss_text_str(&html), html.n) == 0;
+        if (!same)
+            err =
+                ss_fail(SS_REGRESSION, __FILE__, __LINE__,
+                        "%s is not what REPORT.md and the pictures give; write it: shardscale report --results %s", path, dir);
+    }
+    ss_text_free(&html);
+    ss_text_free(&there);
+    return err;
 }
 
 static enum ss_err make(struct ss_outputs *o, const struct ss_report *r, const struct flags *f)
@@ -139,8 +196,10 @@ static enum ss_err make(struct ss_outputs *o, const struct ss_report *r, const s
     SS_TRY(ss_report_figures(o, r, f->only));
     if (whole)
         SS_TRY(ss_report_md(ss_outputs_add(o, "REPORT.md"), r));
-    if (f->check)
-        return compare_all(o, r->results_dir);
+    if (f->check) {
+        SS_TRY(compare_all(o, r->results_dir));
+        return whole ? check_html(&o->v[o->n - 1].text, r->results_dir) : SS_OK;
+    }
     SS_TRY(write_all(o, r->results_dir));
     SS_TRY(ss_report_plot(r, f->only));
     if (whole)
@@ -168,12 +227,15 @@ enum ss_err ss_cmd_report(int argc, char **argv)
     struct ss_outputs o = {0};
     SS_TRY(ss_report_open(&r, ss_report_dir(&f.cli)));
     enum ss_err err = make(&o, &r, &f);
-    size_t missing = count_missing(&r);
-    if (err == SS_OK && missing) /* all is written; a gap must still not pass for a whole campaign */
+    struct missing missing = {0};
+    if (err == SS_OK)
+        err = find_missing(&missing, &r);
+    if (err == SS_OK && missing.n) /* all is written; a gap must still not pass for a whole campaign */
         err = ss_fail(SS_CELLS, __FILE__, __LINE__,
-                      "%s: %zu cells of experiments that were run are missing; measure them: "
+                      "%s: %zu cells of experiments that were run are missing, the first is %s; measure them: "
                       "shardscale run --results %s",
-                      r.results_dir, missing, r.results_dir);
+                      r.results_dir, missing.n, missing.first, r.results_dir);
+    free(missing.id);
     ss_outputs_free(&o);
     ss_report_close(&r);
     return err;

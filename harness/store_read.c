@@ -196,11 +196,11 @@ static void get_identity(struct in *in, hid_t group, struct ss_result *r)
         complain(in, "its id is not that of its cell: results were written by another version");
 }
 
-/* Absent in files from before cells were repeated: one process. */
+/* Absent in files from before cells were repeated, whose /config does not say how often: one process. */
 static void get_process(struct in *in, hid_t group, struct ss_result *r)
 {
     hsize_t dim = r->reps;
-    if (in->bad || H5Lexists(group, ss_store_process.name, H5P_DEFAULT) <= 0)
+    if (in->bad || (H5Lexists(group, ss_store_process.name, H5P_DEFAULT) <= 0 && !ss_pairs_get(&r->config, "processes")))
         return;
     int64_t *process = calloc(r->reps + 1, sizeof *process);
     if (!process) {
@@ -281,6 +281,15 @@ static bool has(const struct in *in, hid_t group, const char *name)
     return !in->bad && H5Lexists(group, name, H5P_DEFAULT) > 0;
 }
 
+/* A dataset and its coordinate come together: one without the other was removed. */
+static bool has_with(struct in *in, hid_t group, const char *name, const char *coordinate)
+{
+    const bool there = has(in, group, name), other = has(in, group, coordinate);
+    if (there != other)
+        complain(in, "dataset %s is missing or not as expected", there ? coordinate : name);
+    return there;
+}
+
 static void check_function_names(struct in *in, hid_t group)
 {
     struct ss_name names[SS_N_FUNCTIONS];
@@ -293,9 +302,11 @@ static void get_functions(struct in *in, hid_t group, struct ss_result *r)
 {
     hsize_t dims[] = {SS_N_FUNCTIONS, SS_ARGUMENT_BINS};
     double column[SS_N_FUNCTIONS];
-    r->has_functions = has(in, group, ss_store_fits[0].name);
-    r->has_outside = has(in, group, ss_store_outside.name);
-    const bool arguments = has(in, group, ss_store_arguments.name);
+    r->has_functions = false;
+    for (int i = 0; i < SS_STORE_FITS; i++) /* all or none */
+        r->has_functions = r->has_functions || has(in, group, ss_store_fits[i].name);
+    r->has_outside = has_with(in, group, ss_store_outside.name, ss_store_arguments_seen.name);
+    const bool arguments = has_with(in, group, ss_store_arguments.name, "argument");
     if (r->has_functions || arguments)
         check_function_names(in, group);
     for (int i = 0; i < SS_STORE_FITS && r->has_functions; i++) {
@@ -353,7 +364,7 @@ static void get_windows(struct in *in, hid_t group, struct ss_result *r)
 
 static void get_logits(struct in *in, hid_t group, struct ss_result *r)
 {
-    if (in->bad || H5Lexists(group, "logits", H5P_DEFAULT) <= 0)
+    if (!has_with(in, group, "logits", "vocab"))
         return;
     hsize_t vocab = r->shape.vocab;
     r->logits = calloc(vocab > 0 ? vocab : 1, sizeof *r->logits);

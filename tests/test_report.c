@@ -35,6 +35,13 @@ static void store_cell(const struct ss_cell *cell)
     for (int t = 0; t < SS_N_TAGS; t++)
         r.peak[t] = 1000 * (t + 1);
     cr_assert_eq(ss_wire_alloc(&r.wire, r.shape.n_layers + 1), 0);
+    for (int p = 0; p < SS_N_PHASES; p++) { /* all on one operation */
+        r.wire.rounds[0] += *ss_counters_rounds(&r.counters, (enum ss_phase)p);
+        for (int d = 0; d < SS_N_DIRS; d++) {
+            const int64_t *bytes = ss_counters_bytes(&r.counters, (enum ss_phase)p, (enum ss_dir)d);
+            r.wire.bytes[d] += bytes ? *bytes : 0;
+        }
+    }
     r.has_error = !cell->reference;
     r.error = (struct ss_distance){.max_abs = 1e-3, .rel_l2 = 2e-4, .kl = 1e-6, .top1 = 1};
     if (cell->reference)
@@ -270,6 +277,30 @@ Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = remove
     cr_assert_eq(report(NULL, NULL), SS_RESULTS);
     cr_assert_not_null(strstr(ss_last_error(), experiment.cells[experiment.n_cells - 1].id), "%s", ss_last_error());
     cr_assert_not(exists("REPORT.md"));
+}
+
+Test(report, a_missing_reference_is_named, .init = make_results, .fini = remove_results)
+{
+    char path[512];
+    cr_assert(experiment.cells[0].reference);
+    ss_store_path(path, sizeof path, dir, &experiment.cells[0]);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(report("--only", "lookups"), SS_CELLS, "%s", ss_last_error());
+    cr_assert(strstr(ss_last_error(), "1 cells") && strstr(ss_last_error(), experiment.cells[0].id), "%s", ss_last_error());
+}
+
+Test(report, check_finds_a_changed_page, .init = make_results, .fini = remove_results)
+{
+    char path[512];
+    cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
+    cr_assert_eq(report("--check", NULL), SS_OK, "%s", ss_last_error());
+    path_of(path, sizeof path, "REPORT.html");
+    FILE *f = fopen(path, "a");
+    cr_assert_not_null(f);
+    fputs(" ", f);
+    fclose(f);
+    cr_assert_eq(report("--check", NULL), SS_REGRESSION);
+    cr_assert_not_null(strstr(ss_last_error(), "REPORT.html"), "%s", ss_last_error());
 }
 
 Test(report, no_results_names_the_command)
