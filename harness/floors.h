@@ -48,7 +48,7 @@ bool ss_work_of(struct ss_work *w, const struct ss_result *r, enum ss_op op);
 /* false: no formula, or no ceiling for what the operation needs. */
 bool ss_floor_ms(double *ms, const struct ss_ceiling *machine, const struct ss_result *r, enum ss_op op);
 
-/* ---- for columns_find.c: floor_ms, of_floor; floor_ms_OP, of_floor_OP, gb_OP of each floor operation; gop_OP of the products */
+/* ---- columns: floor_ms, of_floor; floor_ms_OP, of_floor_OP, gb_OP of each floor operation; gop_OP of the products */
 enum { SS_N_FLOOR_COLUMNS = 2 + 3 * SS_N_FLOOR_OPS + SS_N_FLOOR_LINEAR };
 void ss_floor_describe(struct ss_column *c, size_t index); /* name, header, unit, kind, origin, index */
 /* Reads experiments/machines/ceilings.ini, once. Its errors come out where a column is looked up. */
