@@ -17,7 +17,11 @@
                                                                   (- for none), and the value at `predict`
                 kind                                              decision: instead a row per model and column: the variants
                                                                   with the least of it (choice.h)
-   [figure.ID]  title, kind (plots/KIND.gp), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note
+   [figure.ID]  title, kind (figures.c), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note
+                claim                                             the document's formula beside what was measured: a column, or
+                                                                  VARIANT:COLUMN for each variant that has one
+                floor                                             a column of lower bounds, marked on the bars
+                where                                             cells to draw, as -E takes them (filter.h); else all
    Unknown sections and keys are errors; nothing has a default hidden in C. */
 #ifndef SS_EXPERIMENT_H
 #define SS_EXPERIMENT_H
@@ -34,6 +38,7 @@ struct ss_table_spec {
 };
 struct ss_figure_spec {
     char id[32], title[160], kind[32], x[48], y[200], series[48], xlabel[96], ylabel[96], log[4], note[400];
+    char claim[160], floor[48], where[96];
 };
 struct ss_experiment {
     char name[48], title[160], section[48], question[400];
