@@ -294,9 +294,9 @@ static enum ss_err add_figures(struct ss_text *out, const struct ss_view *v)
         } else if (err == SS_OK) {
             char stem[120];
             snprintf(stem, sizeof stem, "plots/%s-%s", v->e.name, f->id);
-            ss_text_add(out, "![%s](%s.svg)\n\n*%s. %s", f->title, stem, f->id, f->note);
+            ss_text_add(out, "![%s](%s.svg)\n\n*%s.%s%s", f->title, stem, f->id, *f->note ? " " : "", f->note);
             if (absent.n)
-                ss_text_add(out, "%sNot drawn, zero or not measured: %s.", *f->note ? " " : "", absent.p);
+                ss_text_add(out, " Not drawn, zero or not measured: %s.", absent.p);
             ss_text_add(out, "* [pdf](%s.pdf) [png](%s.png) [data](%s.dat)\n\n", stem, stem, stem);
         }
         ss_text_free(&data);
@@ -408,10 +408,11 @@ enum ss_err ss_report_md(struct ss_text *out, const struct ss_report *r)
                      "compared with plain fp32 and whose counters equal the variant's closed form. What comes from a formula "
                      "stands in columns of its own. Section numbers are those of the scaling analysis. Bytes are SI here and "
                      "exact integers in the CSV files.\n\n");
-    verdicts(out, r);
-    measured(out, r);
+    SS_TRY(ss_report_front(out, r));
     security(out, r);
+    verdicts(out, r);
     warnings(out, r);
+    measured(out, r);
     machine(out, r);
     for (size_t i = 0; i <= N_SECTIONS; i++) {
         bool any = false;

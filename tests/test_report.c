@@ -128,9 +128,17 @@ Test(report, holds_every_section_claim_and_the_security_text, .init = make_resul
     struct ss_text md = {0}, html = {0};
     cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
     read_text(&md, "REPORT.md");
-    static const char *const parts[] = {"### 1.1 ",   "### 9.2 ",       "## Appendix B",          "s2.5-ot-per-layer-1.5B",
-                                        "sB-tokens",  "FORMULA-ERROR",  "plots/lookups-F2.5.svg", "Reveals:",
-                                        "349 claims", "a \\| b &amp; c"};
+    static const char *const parts[] = {"### 1.1 ",
+                                        "### 9.2 ",
+                                        "## Appendix B",
+                                        "s2.5-ot-per-layer-1.5B",
+                                        "sB-tokens",
+                                        "FORMULA-ERROR",
+                                        "plots/lookups-F2.5.svg",
+                                        "Reveals:",
+                                        "349 claims",
+                                        "a \\| b &amp; c",
+                                        "How does private inference scale?"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         cr_assert_not_null(strstr(md.p, parts[i]), "%s", parts[i]);
     cr_assert_null(strstr(md.p, dir));
@@ -139,6 +147,11 @@ Test(report, holds_every_section_claim_and_the_security_text, .init = make_resul
     cr_assert_null(strstr(html.p, "src=\"plots/"));
     cr_assert_not_null(strstr(html.p, "<table class=\"claims\">"), "they are laid out to fit the page");
     cr_assert_null(strstr(html.p, "<link rel=\"stylesheet\""));
+    cr_assert_null(strstr(html.p, "<script"));
+    static const char *const links[] = {"href=\"#sec-2.5\">2.5 ", "<h3 id=\"sec-2.5\">2.5 ",
+                                        "<tr id=\"s2.5-ot-per-layer-1.5B\">", "href=\"#appendix-b\"", "<h2 id=\"appendix-b\">"};
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
+        cr_expect_not_null(strstr(html.p, links[i]), "%s", links[i]);
     ss_text_free(&md);
     ss_text_free(&html);
 }
