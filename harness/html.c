@@ -45,7 +45,7 @@ static const char head[] =
     "body:has(#v-refuted:checked) .claims tbody tr:not(:has(.refuted)),"
     "body:has(#v-formula:checked) .claims tbody tr:not(:has(.formula)),"
     "body:has(#v-open:checked) .claims tbody tr:not(:has(.open)){display:none}\n"
-    "h2,h3,tr[id]{scroll-margin-top:3rem}tr:target td{background:var(--shade)}\n"
+    "h2,h3,tr[id]{scroll-margin-top:4.5rem}tr:target td{background:var(--shade)}\n"
     "td a.id{color:inherit;text-decoration:none}td a.id:hover{text-decoration:underline}\n"
     "img{display:block;width:100%;max-width:40rem;height:auto;margin:1rem 0 .25rem}\n"
     "@media (max-width:600px){body{padding:1rem .75rem "
