@@ -104,18 +104,18 @@ static bool has_entry(const char *list, const char *entry)
     return false;
 }
 
-/* The backend of all cells, NULL if they differ. */
-static const char *one_backend(const struct ss_report *r)
+/* All cells ran on the same one. */
+static bool one_backend(const struct ss_report *r)
 {
     for (size_t i = 1; i < r->n_cells; i++)
         if (strcmp(r->cells[i].cell.backend, r->cells[0].cell.backend) != 0)
-            return NULL;
-    return r->cells[0].cell.backend;
+            return false;
+    return true;
 }
 
 static void status_counts(struct ss_text *out, const struct ss_report *r, size_t model, const char *variant)
 {
-    const bool one = one_backend(r) != NULL;
+    const bool one = one_backend(r);
     size_t n[3] = {0}, few = 0;
     const char *name = r->cells[model].cell.model;
     struct ss_text tokens = {0};
@@ -150,11 +150,11 @@ static bool first_variant(const struct ss_report *r, size_t i)
 
 static void measured(struct ss_text *out, const struct ss_report *r)
 {
-    const char *one = one_backend(r);
+    const bool one = one_backend(r);
     ss_text_add(out,
                 "## What was measured\n\nTokens of a pass%s%s, by model and variant; 1 after N: decode, one token on top of N "
                 "cached ones. The plain fp32 runs that the others are compared with are not listed.\n\n| model |",
-                one ? ", all on " : " and the backend", one ? one : "");
+                one ? ", all on " : " and the backend", one ? r->cells[0].cell.backend : "");
     size_t variants = 0;
     for (size_t i = 0; i < r->n_cells; i++)
         if (first_variant(r, i)) {
