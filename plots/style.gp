@@ -67,6 +67,6 @@ font(size) = sprintf("font 'DejaVu Sans,%g'", size)
 sized(size) = font(size)." noenhanced; set label 1 ".font(1.12 * size)."; set label 2 ".font(0.8 * size)."; small = '".sprintf("DejaVu Sans,%g", 0.85 * size)."'"
 # Where the plot begins, below `rows` of the legend, each `pitch` of the picture high; wide: what each entry is wider than thought.
 legend(pitch, wide) = sprintf("; set tmargin at screen %g; set key width %g", 0.88 - pitch * rows, wide)
-terminal(f) = f eq "svg" ? "set terminal svg size 640,450 dynamic background '#FFFFFF' lw 1.2 ".sized(15).legend(0.0578, longest < 9 ? 0 : longest < 25 ? -0.2 * longest : -0.24 * longest) : \
+terminal(f) = f eq "svg" ? "set terminal svg size 640,450 dynamic background '#FFFFFF' lw 1.2 ".sized(15).legend(0.0578, longest < 9 ? 0 : longest < 18 ? -0.2 * longest : longest < 25 ? -0.1 * longest : -0.24 * longest) : \
               f eq "pdf" ? "set terminal pdfcairo size 8.5cm,6.0cm lw 0.9 pointscale 0.8 ".sized(7).legend(0.0365, longest < 9 ? 1 : -1) : \
-                           "set terminal pngcairo size 1600,1125 lw 3.2 pointscale 3.4 ".sized(31).legend(0.0505, longest < 9 ? 0 : longest < 25 ? -0.2 * longest : -0.24 * longest)
+                           "set terminal pngcairo size 1600,1125 lw 3.2 pointscale 3.4 ".sized(31).legend(0.0505, longest < 9 ? 0 : longest < 18 ? -0.2 * longest : longest < 25 ? -0.1 * longest : -0.24 * longest)
