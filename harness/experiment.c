@@ -21,7 +21,8 @@ static const char *const axes_keys[] = {"model", "variant", "tokens", "phase", "
 static const char *const effort_keys[] = {"warmup",      "reps_min",    "reps_max", "target",
                                           "max_seconds", "resident_gb", "repeats",  NULL};
 static const char *const table_keys[] = {"title", "columns", "note", "fit", "exponent", "predict", "kind", NULL};
-static const char *const figure_keys[] = {"title", "kind", "x", "y", "series", "xlabel", "ylabel", "log", "note", NULL};
+static const char *const figure_keys[] = {"title", "kind",  "x",     "y",     "series", "xlabel", "ylabel",
+                                          "log",   "claim", "floor", "where", "note",   NULL};
 
 struct known { /* "section.key" of everything that may stand in this file */
     size_t n;
@@ -141,6 +142,9 @@ static enum ss_err read_figure(struct ss_figure_spec *f, const struct ss_ini *in
     SS_TRY(copy_text(f->xlabel, sizeof f->xlabel, ini, section, "xlabel", true));
     SS_TRY(copy_text(f->ylabel, sizeof f->ylabel, ini, section, "ylabel", true));
     SS_TRY(copy_text(f->log, sizeof f->log, ini, section, "log", false));
+    SS_TRY(copy_text(f->claim, sizeof f->claim, ini, section, "claim", false));
+    SS_TRY(copy_text(f->floor, sizeof f->floor, ini, section, "floor", false));
+    SS_TRY(copy_text(f->where, sizeof f->where, ini, section, "where", false));
     if (f->log[0] && strcmp(f->log, "x") != 0 && strcmp(f->log, "y") != 0 && strcmp(f->log, "xy") != 0)
         SS_FAIL(SS_USAGE, "%s: [%s] log '%s' is not x, y, xy or empty", ini->path, section, f->log);
     return copy_text(f->note, sizeof f->note, ini, section, "note", false);

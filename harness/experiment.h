@@ -22,7 +22,11 @@
                                                                   (- for none), and the value at `predict`
                 kind                                              decision: instead a row per model and column: the variants
                                                                   with the least of it (choice.h)
-   [figure.ID]  title, kind (plots/KIND.gp), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note
+   [figure.ID]  title, kind (figures.c), x, y, series, xlabel, ylabel, log (x, y, xy or empty), note
+                claim                                             the document's formula beside what was measured: a column, or
+                                                                  VARIANT:COLUMN for each variant that has one
+                floor                                             a column of lower bounds, marked on the bars
+                where                                             cells to draw, as -E takes them (filter.h); else all
    With `like`, the first of these that sets a key: [profile.NAME] of this file, [axes] or [effort] of this file, [profile.NAME]
    of the other, [axes] or [effort] of the other. So [axes] tokens = 8 here holds in every profile, also where the other
    file's [profile.gpu] has tokens = 56.
@@ -42,6 +46,7 @@ struct ss_table_spec {
 };
 struct ss_figure_spec {
     char id[32], title[160], kind[32], x[48], y[200], series[48], xlabel[96], ylabel[96], log[4], note[400];
+    char claim[160], floor[48], where[96];
 };
 struct ss_experiment {
     char name[48], title[160], section[48], question[400];

@@ -1,212 +1,25 @@
 /* figures.c — figures: the data files that plots/KIND.gp read, gnuplot runs in figures_plot.c.
 
-   bars   groups by the values of x; of a group a bar per value of `series` (up to three columns): label, then value low high
-          of each series
+   bars   groups by the values of x; of a group a bar per value of `series` (up to three columns): label, then value low high of
+          each series, and its lower bound or the document's number where the figure has one
    lines  one block per series: x value low high
-   points as lines, without the line, and the model's name behind
+   points as lines, the line a thin one, and the model's name behind
    fit    lines with the power law of each series (stats.h): after its block one of x value low high along the law, with the
           95% prediction band; the series must be variants
-   stack  one bar per cell, labelled by x (and variant), its parts the columns of y: label, then one value each
+   stack  one bar per cell, grouped by x, its parts the columns of y: place, variant, sum in words, then one value each; a
+          second block has the groups: place, label
+   share  stack with each bar 100 high
 
+   After the series of lines and fit a block for each of the document's formulas: x value, and the variant's name at the last.
    Values that were not measured are "?", gnuplot's missing datum. */
+#include "harness/figures.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/config.h"
-#include "harness/figures.h"
 #include "harness/stats.h"
-
-static enum ss_err find_column(struct ss_column *c, const struct ss_figure *f, const char *name)
-{
-    if (ss_column_find(c, name) != SS_OK)
-        SS_FAIL(SS_USAGE, "experiment %s: figure %s names an unknown column '%s'", f->v->e.name, f->spec->id, name);
-    return SS_OK;
-}
-
-/* Colour, marker and dash are fixed per variant, so that a variant looks the same in each figure. */
-static int style_of(const char *series, size_t position)
-{
-    static const char *const variants[] = {"plain", "v2", "v3", "v3-cc", "v3-mpc", "v3-ot"};
-    for (int i = 0; i < 6; i++)
-        if (strcmp(series, variants[i]) == 0)
-            return i + 1;
-    return 11 + (int)(position % 8);
-}
-
-static void text_of(char *out, size_t size, const struct ss_column *c, const struct ss_result *r)
-{
-    struct ss_value value;
-    ss_column_value(&value, c, r);
-    ss_value_exact(out, size, c, &value);
-}
-
-static void add_series(struct ss_figure *f, const char *name)
-{
-    for (size_t i = 0; i < f->n_series; i++)
-        if (strcmp(f->name[i], name) == 0)
-            return;
-    if (f->n_series == SS_MAX_SERIES)
-        return;
-    snprintf(f->name[f->n_series], sizeof f->name[0], "%s", name);
-    f->style[f->n_series] = style_of(name, f->n_series);
-    f->n_series++;
-}
-
-/* The series of a row: the values of all columns that make series, those it has. */
-static void series_of(char *out, size_t size, const struct ss_figure *f, const struct ss_result *r)
-{
-    char text[700];
-    size_t used = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < f->n_by; i++) {
-        text_of(text, sizeof text, &f->series[i], r);
-        const int n = snprintf(out + used, size - used, "%s%s", used && *text ? " " : "", text);
-        used += n > 0 && (size_t)n < size - used ? (size_t)n : 0;
-    }
-}
-
-static bool has_points(const struct ss_figure *f)
-{
-    return strcmp(f->spec->kind, "lines") == 0 || strcmp(f->spec->kind, "fit") == 0 || strcmp(f->spec->kind, "points") == 0;
-}
-
-bool ss_figure_value(const struct ss_figure *f, const struct ss_result *r, size_t s, struct ss_value *value)
-{
-    char text[700];
-    if (f->by_series) {
-        series_of(text, sizeof text, f, r);
-        if (strcmp(text, f->name[s]) != 0)
-            return false;
-    }
-    ss_column_value(value, &f->y[f->by_series ? 0 : f->y_of[s]], r);
-    return value->present && !(has_points(f) && strchr(f->spec->log, 'y') && value->real <= 0);
-}
-
-struct point {
-    double x;
-    struct ss_value y;
-    const char *model;
-};
-
-static int by_x(const void *a, const void *b)
-{
-    double x = ((const struct point *)a)->x, y = ((const struct point *)b)->x;
-    return (x > y) - (x < y);
-}
-
-/* Points of series s in the order of x; p holds a point per row. */
-static size_t points_of(struct point *p, const struct ss_figure *f, size_t s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < f->v->n; i++) {
-        struct ss_value x;
-        ss_column_value(&x, &f->x, f->v->row[i]);
-        if (!x.present || (strchr(f->spec->log, 'x') && x.real <= 0) || !ss_figure_value(f, f->v->row[i], s, &p[n].y))
-            continue;
-        p[n].model = f->v->row[i]->cell.model;
-        p[n++].x = x.real;
-    }
-    if (n > 0)
-        qsort(p, n, sizeof *p, by_x);
-    return n;
-}
-
-/* false: too few points for a law. */
-static bool law_of(struct ss_fit *fit, const struct point *p, size_t n)
-{
-    double *x = malloc(2 * (n + 1) * sizeof *x);
-    SS_REQUIRE(x);
-    for (size_t i = 0; i < n; i++) {
-        x[i] = p[i].x;
-        x[n + i] = p[i].y.real;
-    }
-    bool fitted = ss_fit_power(fit, x, x + n, n);
-    free(x);
-    return fitted;
-}
-
-static bool can_draw(const struct ss_figure *f, size_t s, struct point *p)
-{
-    struct ss_value value;
-    struct ss_fit fit;
-    if (strcmp(f->spec->kind, "fit") == 0)
-        return law_of(&fit, p, points_of(p, f, s));
-    if (has_points(f))
-        return points_of(p, f, s) > 0;
-    for (size_t i = 0; i < f->v->n; i++)
-        if (ss_figure_value(f, f->v->row[i], s, &value))
-            return true;
-    return false;
-}
-
-/* gnuplot complains of a series without a point; the caption says which are missing. */
-static void drop_empty_series(struct ss_figure *f)
-{
-    size_t kept = 0;
-    struct point *p = malloc((f->v->n + 1) * sizeof *p);
-    SS_REQUIRE(p);
-    for (size_t s = 0; s < f->n_series; s++) {
-        if (!can_draw(f, s, p)) {
-            ss_text_add(&f->absent, "%s%s", f->absent.n ? ", " : "", f->name[s]);
-            continue;
-        }
-        memmove(f->name[kept], f->name[s], sizeof f->name[0]);
-        f->style[kept] = f->style[s];
-        f->y_of[kept++] = f->y_of[s];
-    }
-    free(p);
-    f->n_series = kept;
-}
-
-/* Length of what the names of all y columns begin with, up to a '_': of peak_kv and peak_shares the legend shows kv, shares. */
-static size_t shared_prefix(const struct ss_figure *f)
-{
-    size_t shared = 0;
-    for (size_t n = 1; f->n_y > 1 && f->y[0].name[n - 1]; n++) {
-        for (size_t i = 1; i < f->n_y; i++)
-            if (strncmp(f->y[0].name, f->y[i].name, n) != 0)
-                return shared;
-        if (f->y[0].name[n - 1] == '_')
-            shared = n;
-    }
-    return shared;
-}
-
-enum ss_err ss_figure_open(struct ss_figure *f, const struct ss_view *v, const struct ss_figure_spec *spec)
-{
-    *f = (struct ss_figure){.v = v, .spec = spec};
-    char list[sizeof spec->y], *name[SS_MAX_Y], text[700];
-    snprintf(list, sizeof list, "%s", spec->y);
-    f->n_y = ss_split(list, ',', name, SS_MAX_Y);
-    SS_TRY(find_column(&f->x, f, spec->x));
-    for (size_t i = 0; i < f->n_y; i++) {
-        SS_TRY(find_column(&f->y[i], f, name[i]));
-        if (f->y[i].kind == SS_COL_TEXT)
-            SS_FAIL(SS_USAGE, "experiment %s: figure %s: column '%s' is text", v->e.name, spec->id, f->y[i].name);
-    }
-    bool stack = strcmp(spec->kind, "stack") == 0;
-    f->by_series = *spec->series && !stack;
-    char by_list[sizeof spec->series], *by[SS_MAX_BY];
-    snprintf(by_list, sizeof by_list, "%s", f->by_series ? spec->series : "");
-    f->n_by = ss_split(by_list, ',', by, SS_MAX_BY);
-    for (size_t i = 0; i < f->n_by; i++)
-        SS_TRY(find_column(&f->series[i], f, by[i]));
-    if (f->by_series && f->n_y > 1)
-        SS_FAIL(SS_USAGE, "experiment %s: figure %s: several y columns or a series column, not both", v->e.name, spec->id);
-    for (size_t i = 0; i < v->n && f->by_series; i++) {
-        series_of(text, sizeof text, f, v->row[i]);
-        add_series(f, text);
-    }
-    size_t shared = shared_prefix(f);
-    for (size_t i = 0; i < f->n_y && !f->by_series; i++) {
-        f->y_of[f->n_series] = i;
-        add_series(f, shared ? f->y[i].name + shared : f->y[i].header);
-    }
-    drop_empty_series(f);
-    return SS_OK;
-}
 
 static void add_number(struct ss_text *out, double value, bool present)
 {
@@ -228,21 +41,36 @@ static void header(struct ss_text *out, const struct ss_figure *f)
     ss_text_add(out, "# %s: %s\n# kind %s; x %s; y %s%s%s\n# series:", f->v->e.name, f->spec->title, f->spec->kind, f->spec->x,
                 f->spec->y, *f->spec->series ? "; by " : "", f->spec->series);
     for (size_t s = 0; s < f->n_series; s++)
-        ss_text_add(out, "%s %s", s ? "," : "", f->name[s]);
+        ss_text_add(out, "%s %s", s ? ";" : "", f->legend[s]);
+    if (f->n_marks)
+        ss_text_add(out, "\n# %s: %s", *f->spec->floor ? "lower bounds" : "the document's formula",
+                    *f->spec->floor ? f->spec->floor : f->spec->claim);
+    if (*f->spec->where)
+        ss_text_add(out, "\n# where %s", f->spec->where);
     if (f->absent.n)
         ss_text_add(out, "\n# nothing to draw: %s", f->absent.p);
     ss_text_add(out, "\n");
+}
+
+/* Of row r and series s; "?" without one. */
+static void add_mark(struct ss_text *out, const struct ss_figure *f, const struct ss_result *r)
+{
+    double value = 0;
+    bool present = false;
+    for (size_t k = 0; k < f->n_marks && !present && r; k++)
+        present = ss_figure_marked(f, k, r, &value);
+    add_number(out, value, present);
 }
 
 static size_t bars_data(struct ss_text *out, const struct ss_figure *f)
 {
     size_t drawn = 0;
     char label[700], other[700];
-    for (size_t i = 0; i < f->v->n; i++) {
+    for (size_t i = 0; i < f->n; i++) {
         bool first = true;
-        text_of(label, sizeof label, &f->x, f->v->row[i]);
+        ss_figure_text(label, sizeof label, &f->x, f->row[i]);
         for (size_t k = 0; k < i; k++) {
-            text_of(other, sizeof other, &f->x, f->v->row[k]);
+            ss_figure_text(other, sizeof other, &f->x, f->row[k]);
             first = first && strcmp(label, other) != 0;
         }
         if (!first)
@@ -250,14 +78,18 @@ static size_t bars_data(struct ss_text *out, const struct ss_figure *f)
         ss_text_add(out, "\"%s\"", label);
         for (size_t s = 0; s < f->n_series; s++) {
             struct ss_value value = {0};
-            for (size_t k = i; k < f->v->n && !value.present; k++) {
-                text_of(other, sizeof other, &f->x, f->v->row[k]);
-                if (strcmp(label, other) == 0 && ss_figure_value(f, f->v->row[k], s, &value))
+            const struct ss_result *row = NULL;
+            for (size_t k = i; k < f->n && !value.present; k++) {
+                ss_figure_text(other, sizeof other, &f->x, f->row[k]);
+                row = f->row[k];
+                if (strcmp(label, other) == 0 && ss_figure_value(f, row, s, &value))
                     drawn++;
                 else
                     value = (struct ss_value){0};
             }
             add_point(out, &value);
+            if (f->n_marks)
+                add_mark(out, f, value.present ? row : NULL);
         }
         ss_text_add(out, "\n");
     }
@@ -265,11 +97,11 @@ static size_t bars_data(struct ss_text *out, const struct ss_figure *f)
 }
 
 /* 33 points of the law in equal steps of ln x. */
-static void add_law(struct ss_text *out, const struct point *p, size_t n)
+static void add_law(struct ss_text *out, const struct ss_point *p, size_t n)
 {
     enum { STEPS = 32 };
     struct ss_fit fit;
-    SS_REQUIRE(law_of(&fit, p, n)); /* drop_empty_series kept no other */
+    SS_REQUIRE(ss_figure_law(&fit, p, n)); /* keep_what_shows kept no other */
     ss_text_add(out, "\n\n# law\n");
     for (int i = 0; i <= STEPS; i++) {
         struct ss_estimate e;
@@ -279,47 +111,103 @@ static void add_law(struct ss_text *out, const struct point *p, size_t n)
     }
 }
 
+/* Names of models without what all of them begin with, up to a '-': of doc-7b and doc-72b a point shows 7b and 72b. */
+static size_t family_of(const struct ss_figure *f)
+{
+    const char *first = f->row[0]->cell.model, *dash = strchr(first, '-');
+    const size_t n = dash ? (size_t)(dash - first) + 1 : 0;
+    for (size_t i = 1; i < f->n; i++)
+        if (strncmp(first, f->row[i]->cell.model, n) != 0)
+            return 0;
+    return n;
+}
+
+/* One value per x: rows that differ in what the formula does not know have the same. */
+static void add_formula(struct ss_text *out, const struct ss_figure *f, size_t k, struct ss_point *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        struct ss_value x;
+        ss_column_value(&x, &f->x, f->row[i]);
+        p[n].x = x.real;
+        if (x.present && ss_figure_marked(f, k, f->row[i], &p[n].y.real))
+            n++;
+    }
+    ss_figure_sort(p, n);
+    ss_text_add(out, "\n\n# %s\n", f->mark[k].c.name);
+    for (size_t i = 0; i < n; i++)
+        if (i + 1 == n || p[i].x != p[i + 1].x)
+            ss_text_add(out, "%.9g %.9g \"%s\"\n", p[i].x, p[i].y.real, i + 1 == n ? f->mark[k].variant : "");
+}
+
 static size_t lines_data(struct ss_text *out, const struct ss_figure *f)
 {
-    struct point *p = malloc((f->v->n + 1) * sizeof *p);
+    struct ss_point *p = malloc((f->n + 1) * sizeof *p);
     SS_REQUIRE(p);
+    const bool models = strcmp(f->spec->kind, "points") == 0;
     size_t drawn = 0;
     for (size_t s = 0; s < f->n_series; s++) {
-        size_t n = points_of(p, f, s);
-        ss_text_add(out, "%s# %s\n", s ? "\n\n" : "", f->name[s]);
+        size_t n = ss_figure_points(p, f, s);
+        ss_text_add(out, "%s# %s\n", s ? "\n\n" : "", f->legend[s]);
         for (size_t i = 0; i < n; i++) {
             ss_text_add(out, "%.9g", p[i].x);
             add_point(out, &p[i].y);
-            if (strcmp(f->spec->kind, "points") == 0)
-                ss_text_add(out, " \"%s\"", p[i].model);
+            if (models)
+                ss_text_add(out, " \"%s\"", p[i].row->cell.model + family_of(f));
             ss_text_add(out, "\n");
         }
         drawn += n;
         if (strcmp(f->spec->kind, "fit") == 0)
             add_law(out, p, n);
     }
+    for (size_t k = 0; k < f->n_marks && drawn > 0; k++)
+        add_formula(out, f, k, p);
     free(p);
+    return drawn;
+}
+
+/* Parts of one bar. Share: of their sum, in percent. */
+static size_t add_parts(struct ss_text *out, const struct ss_figure *f, const struct ss_result *r, bool share)
+{
+    struct ss_value part[SS_MAX_SERIES], sum = {0};
+    char words[64];
+    size_t drawn = 0;
+    for (size_t s = 0; s < f->n_series; s++) {
+        part[s] = (struct ss_value){0};
+        part[s].present = ss_figure_value(f, r, s, &part[s]);
+        drawn += part[s].present;
+        sum.real += part[s].present ? part[s].real : 0;
+    }
+    sum.present = drawn > 0;
+    sum.count = (int64_t)sum.real;
+    ss_value_human(words, sizeof words, &f->y[0], &sum);
+    ss_text_add(out, " \"%s\"", words);
+    for (size_t s = 0; s < f->n_series; s++)
+        add_number(out, share && sum.real > 0 ? 100 * part[s].real / sum.real : part[s].real, part[s].present);
+    ss_text_add(out, "\n");
     return drawn;
 }
 
 static size_t stack_data(struct ss_text *out, const struct ss_figure *f)
 {
+    const bool share = strcmp(f->spec->kind, "share") == 0;
+    struct ss_text groups = {0};
+    char label[700] = "", before[700] = "";
     size_t drawn = 0;
-    bool several = false;
-    for (size_t i = 1; i < f->v->n; i++)
-        several = several || strcmp(f->v->row[i]->cell.variant, f->v->row[0]->cell.variant) != 0;
-    for (size_t i = 0; i < f->v->n; i++) {
-        char label[700];
-        text_of(label, sizeof label, &f->x, f->v->row[i]);
-        ss_text_add(out, "\"%s%s%s\"", label, several ? " " : "", several ? f->v->row[i]->cell.variant : "");
-        for (size_t s = 0; s < f->n_series; s++) {
-            struct ss_value value = {0};
-            bool there = ss_figure_value(f, f->v->row[i], s, &value);
-            add_number(out, value.real, there);
-            drawn += there;
+    double place = 0, from = 0;
+    for (size_t i = 0; i < f->n; i++, place += 1) {
+        ss_figure_text(label, sizeof label, &f->x, f->row[i]);
+        if (i > 0 && strcmp(label, before) != 0) {
+            ss_text_add(&groups, "%g \"%s\"\n", (from + place - 1) / 2, before);
+            place += 0.8; /* space between groups */
+            from = place;
         }
-        ss_text_add(out, "\n");
+        snprintf(before, sizeof before, "%s", label);
+        ss_text_add(out, "%g \"%s\"", place, f->row[i]->cell.variant);
+        drawn += add_parts(out, f, f->row[i], share);
     }
+    ss_text_add(out, "\n\n# groups\n%s%g \"%s\"\n", ss_text_str(&groups), (from + place - 1) / 2, label);
+    ss_text_free(&groups);
     return drawn;
 }
 
@@ -328,12 +216,12 @@ enum ss_err ss_figure_write(struct ss_text *out, size_t *drawn, const struct ss_
     header(out, f);
     if (strcmp(f->spec->kind, "bars") == 0)
         *drawn = bars_data(out, f);
-    else if (has_points(f))
+    else if (f->has_points)
         *drawn = lines_data(out, f);
-    else if (strcmp(f->spec->kind, "stack") == 0)
+    else if (strcmp(f->spec->kind, "stack") == 0 || strcmp(f->spec->kind, "share") == 0)
         *drawn = stack_data(out, f);
     else
-        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines, points, fit or stack", f->v->e.name,
+        SS_FAIL(SS_USAGE, "experiment %s: figure %s: kind '%s' is not bars, lines, points, fit, stack or share", f->v->e.name,
                 f->spec->id, f->spec->kind);
     return SS_OK;
 }
@@ -348,7 +236,7 @@ enum ss_err ss_figure_data(struct ss_text *out, struct ss_text *absent, bool *dr
         err = ss_figure_write(out, &drawn, &f);
     *drawable = drawn > 0;
     ss_text_append(absent, ss_text_str(&f.absent), f.absent.n);
-    ss_text_free(&f.absent);
+    ss_figure_close(&f);
     return err;
 }
 

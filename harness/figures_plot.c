@@ -16,19 +16,22 @@ static void assign(struct ss_text *out, const char *name, const char *text)
     ss_text_add(out, "'; ");
 }
 
-/* Bytes and large counts with SI prefixes; %s and %c are gnuplot's mantissa and prefix. */
-static const char *axis_format(const struct ss_column *c, bool log)
-{
-    if (strcmp(c->unit, "B") == 0)
-        return log ? "%.0s %cB" : "%.1s %cB"; /* only a linear axis may have marks between whole numbers */
-    if (c->kind == SS_COL_COUNT)
-        return log ? "%.0s%c" : "%.1s%c";
-    return "%g";
-}
-
 struct span {
     double least, most;
 };
+
+/* Bytes and large counts with SI prefixes; %s and %c are gnuplot's mantissa and prefix. Only a linear axis that ends at a few
+   units of its prefix has marks between whole numbers. */
+static const char *axis_format(const struct ss_column *c, bool log, const struct span *s)
+{
+    const double most = s->most > 0 ? s->most : 1;
+    const bool whole = log || most / pow(1000, floor(log10(most) / 3)) >= 5;
+    if (strcmp(c->unit, "B") == 0)
+        return whole ? "%.0s %cB" : "%.1s %cB";
+    if (c->kind == SS_COL_COUNT)
+        return whole ? "%.0s%c" : "%.1s%c";
+    return "%g";
+}
 
 static void widen(struct span *s, double value)
 {
@@ -41,24 +44,33 @@ static void widen(struct span *s, double value)
 /* Positive values drawn, of both axes: where a logarithmic axis begins and how it is marked. */
 static void spans(const struct ss_figure *f, struct span *x, struct span *y)
 {
-    for (size_t i = 0; i < f->v->n; i++)
+    for (size_t i = 0; i < f->n; i++)
         for (size_t s = 0; s < f->n_series; s++) {
             struct ss_value value = {0};
-            if (!ss_figure_value(f, f->v->row[i], s, &value))
+            double mark;
+            if (!ss_figure_value(f, f->row[i], s, &value))
                 continue;
             widen(y, value.real);
-            ss_column_value(&value, &f->x, f->v->row[i]);
+            for (size_t k = 0; k < f->n_marks; k++)
+                if (ss_figure_marked(f, k, f->row[i], &mark))
+                    widen(y, mark);
+            ss_column_value(&value, &f->x, f->row[i]);
             widen(x, value.real);
         }
 }
 
 static void settings(struct ss_text *out, const struct ss_figure *f, const char *dir, const char *stem)
 {
-    struct ss_text path = {0}, names = {0}, styles = {0};
+    struct ss_text path = {0}, names = {0}, styles = {0}, condition = {0};
     for (size_t s = 0; s < f->n_series; s++) {
-        ss_text_add(&names, "%s\"%s\"", s ? " " : "", f->name[s]);
+        ss_text_add(&names, "%s\"%s\"", s ? " " : "", f->legend[s]);
         ss_text_add(&styles, "%s%d", s ? " " : "", f->style[s]);
     }
+    if (f->n_marks) /* the last entry of the legend */
+        ss_text_add(&names, " \"%s\"", *f->spec->floor ? "lower bound" : "document");
+    for (size_t k = 0; k < f->n_marks; k++)
+        ss_text_add(&styles, " %d", ss_figure_style(f->mark[k].variant));
+    ss_figure_condition(&condition, f);
     ss_text_add(&path, "%s/plots/", ss_home());
     assign(out, "home", ss_text_str(&path));
     path.n = 0;
@@ -73,14 +85,17 @@ static void settings(struct ss_text *out, const struct ss_figure *f, const char 
     assign(out, "logaxes", f->spec->log);
     assign(out, "names", ss_text_str(&names));
     assign(out, "styles", ss_text_str(&styles));
-    assign(out, "xformat", axis_format(&f->x, strchr(f->spec->log, 'x') != NULL));
-    assign(out, "yformat", axis_format(&f->y[0], strchr(f->spec->log, 'y') != NULL));
+    assign(out, "condition", ss_text_str(&condition));
     struct span x = {0}, y = {0};
     spans(f, &x, &y);
+    assign(out, "xformat", axis_format(&f->x, strchr(f->spec->log, 'x') != NULL, &x));
+    assign(out, "yformat", axis_format(&f->y[0], strchr(f->spec->log, 'y') != NULL, &y));
+    ss_text_add(out, "shares=%d; marks=%zu; ", strcmp(f->spec->kind, "share") == 0, f->n_marks);
     ss_text_add(out, "n=%zu; xleast=%.9g; xmost=%.9g; least=%.9g; most=%.9g", f->n_series, x.least, x.most, y.least, y.most);
     ss_text_free(&path);
     ss_text_free(&names);
     ss_text_free(&styles);
+    ss_text_free(&condition);
 }
 
 /* Cairo writes the time of day into a PDF; the same data must give the same bytes. */
@@ -104,7 +119,8 @@ static enum ss_err plot(const struct ss_figure *f, const char *dir, const char *
     struct ss_text set = {0}, output = {0};
     char script[1200], pdf[1200];
     settings(&set, f, dir, stem);
-    snprintf(script, sizeof script, "%s/plots/%s.gp", ss_home(), f->spec->kind);
+    const char *kind = strcmp(f->spec->kind, "share") == 0 ? "stack" : f->spec->kind;
+    snprintf(script, sizeof script, "%s/plots/%s.gp", ss_home(), kind);
     snprintf(pdf, sizeof pdf, "%s/plots/%s.pdf", dir, stem);
     const char *const argv[] = {"gnuplot", "-d", "-e", ss_text_str(&set), script, NULL}; /* -d: no ~/.gnuplot */
     enum ss_err err = ss_program_run(&output, argv, "gnuplot-nox", NULL, "SOURCE_DATE_EPOCH=0");
@@ -137,7 +153,7 @@ enum ss_err ss_report_plot(const struct ss_report *r, const char *only)
             if (err == SS_OK && drawn > 0)
                 err = plot(&f, r->results_dir, stem);
             ss_text_free(&data);
-            ss_text_free(&f.absent);
+            ss_figure_close(&f);
             SS_TRY(err);
         }
     return SS_OK;

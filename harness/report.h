@@ -54,6 +54,8 @@ SS_CHECKED enum ss_err ss_report_table(struct ss_table *t, const struct ss_view 
 SS_CHECKED enum ss_err ss_report_tables(struct ss_outputs *o, const struct ss_report *r, const char *only);
 /* What each variant of a view protects and reveals, as a Markdown list; stands beside its numbers. */
 void ss_report_security(struct ss_text *out, const struct ss_view *v);
+/* The answer on the front page, from what was measured (report_front.c). */
+SS_CHECKED enum ss_err ss_report_front(struct ss_text *out, const struct ss_report *r);
 /* REPORT.md (report_md.c) */
 SS_CHECKED enum ss_err ss_report_md(struct ss_text *out, const struct ss_report *r);
 

@@ -104,8 +104,18 @@ static bool has_entry(const char *list, const char *entry)
     return false;
 }
 
+/* All cells ran on the same one. */
+static bool one_backend(const struct ss_report *r)
+{
+    for (size_t i = 1; i < r->n_cells; i++)
+        if (strcmp(r->cells[i].cell.backend, r->cells[0].cell.backend) != 0)
+            return false;
+    return true;
+}
+
 static void status_counts(struct ss_text *out, const struct ss_report *r, size_t model, const char *variant)
 {
+    const bool one = one_backend(r);
     size_t n[3] = {0}, few = 0;
     const char *name = r->cells[model].cell.model;
     struct ss_text tokens = {0};
@@ -116,11 +126,11 @@ static void status_counts(struct ss_text *out, const struct ss_report *r, size_t
         n[c->status]++;
         few += c->status == SS_MEASURED && c->reps < 6;
         char text[64];
-        snprintf(text, sizeof text, "%s%zu on %s",
+        snprintf(text, sizeof text, "%s%zu%s%s",
                  ss_cell_evaluates(&c->cell) ? "windows of "
                  : ss_cell_decodes(&c->cell) ? "1 after "
                                              : "",
-                 c->cell.tokens, c->cell.backend);
+                 c->cell.tokens, one ? "" : " on ", one ? "" : c->cell.backend);
         if (c->status == SS_MEASURED && !has_entry(ss_text_str(&tokens), text)) /* once for all options; lengths ascend */
             ss_text_add(&tokens, "%s%s", tokens.n ? ", " : "", text);
     }
@@ -143,10 +153,11 @@ static bool first_variant(const struct ss_report *r, size_t i)
 
 static void measured(struct ss_text *out, const struct ss_report *r)
 {
-    ss_text_add(
-        out,
-        "## What was measured\n\nTokens of a pass and the backend, by model and variant; 1 after N: decode, one "
-        "token on top of N cached ones. The plain fp32 runs that the others are compared with are not listed.\n\n| model |");
+    const bool one = one_backend(r);
+    ss_text_add(out,
+                "## What was measured\n\nTokens of a pass%s%s, by model and variant; 1 after N: decode, one token on top of N "
+                "cached ones. The plain fp32 runs that the others are compared with are not listed.\n\n| model |",
+                one ? ", all on " : " and the backend", one ? r->cells[0].cell.backend : "");
     size_t variants = 0;
     for (size_t i = 0; i < r->n_cells; i++)
         if (first_variant(r, i)) {
@@ -297,9 +308,9 @@ static enum ss_err add_figures(struct ss_text *out, const struct ss_view *v)
         } else if (err == SS_OK) {
             char stem[120];
             snprintf(stem, sizeof stem, "plots/%s-%s", v->e.name, f->id);
-            ss_text_add(out, "![%s](%s.svg)\n\n*%s. %s", f->title, stem, f->id, f->note);
+            ss_text_add(out, "![%s](%s.svg)\n\n*%s.%s%s", f->title, stem, f->id, *f->note ? " " : "", f->note);
             if (absent.n)
-                ss_text_add(out, "%sNot drawn, zero or not measured: %s.", *f->note ? " " : "", absent.p);
+                ss_text_add(out, " Not drawn, zero or not measured: %s.", absent.p);
             ss_text_add(out, "* [pdf](%s.pdf) [png](%s.png) [data](%s.dat)\n\n", stem, stem, stem);
         }
         ss_text_free(&data);
@@ -411,10 +422,11 @@ enum ss_err ss_report_md(struct ss_text *out, const struct ss_report *r)
                      "compared with plain fp32 and whose counters equal the variant's closed form. What comes from a formula "
                      "stands in columns of its own. Section numbers are those of the scaling analysis. Bytes are SI here and "
                      "exact integers in the CSV files.\n\n");
-    verdicts(out, r);
-    measured(out, r);
+    SS_TRY(ss_report_front(out, r));
     security(out, r);
+    verdicts(out, r);
     warnings(out, r);
+    measured(out, r);
     machine(out, r);
     for (size_t i = 0; i <= N_SECTIONS; i++) {
         bool any = false;

@@ -1,20 +1,29 @@
-# fit.gp — measured points with 95% intervals, the power law fitted through them and its 95% prediction band. Wants (-e) what
-# lines.gp wants. Data: per series a block of points, x value low high, and a block of the law, x value low high.
+# fit.gp — measured points with 95% intervals, the power law fitted through them and its 95% prediction band, and a thin line for
+# each of the document's formulas. Wants (-e) what style.gp names. Data: per series a block of points, x value low high, and a block
+# of the law, x value low high; then one block per formula, x value "variant".
 load home."style.gp"
-style(s) = word(styles, s) + 0
+style(s) = s <= words(styles) ? word(styles, s) + 0 : 0
+own(k) = style(n + k) > 0 ? style(n + k) : 32
 bottom(k) = valid(k) ? column(k) : column(2)
 top(k) = valid(k) ? column(k) : column(2)
 
+# Parts of the plot that an empty iteration would not leave out.
+formulas = marks < 1 ? "" : "for [k=1:marks] datafile index 2 * n + k - 1 using 1:2 with lines ls own(k) dt (8,5) lw 1.3 notitle, " \
+    ."for [k=1:marks] datafile index 2 * n + k - 1 using 1:2:3 with labels font small textcolor rgb '#444444' left offset 0.6, 0 notitle, " \
+    ."keyentry with lines ls 32 title word(names, n + 1), "
+
 set format x xformat
 set format y yformat
-set style fill transparent solid 0.15 noborder
+set style fill transparent solid 0.07 noborder
 set autoscale noextend
-set offsets graph 0.05, graph 0.05, graph 0.08, graph 0.05
+set offsets graph 0.05, graph (marks > 1 ? 0.13 : 0.05), graph 0.08, graph 0.06
 do for [f in formats] {
     eval(terminal(f))
     set output stem.".".f
-    plot for [s=1:n] datafile index 2 * s - 1 using 1:3:4 with filledcurves ls style(s) notitle, \
-         for [s=1:n] datafile index 2 * s - 1 using 1:2 with lines ls style(s) dt 1 lw 0.8 notitle, \
+    plot @formulas for [s=1:n] datafile index 2 * s - 1 using 1:3:4 with filledcurves ls style(s) notitle, \
+         for [s=1:n] datafile index 2 * s - 1 using 1:3 with lines ls style(s) dt (1,3) lw 0.6 notitle, \
+         for [s=1:n] datafile index 2 * s - 1 using 1:4 with lines ls style(s) dt (1,3) lw 0.6 notitle, \
+         for [s=1:n] datafile index 2 * s - 1 using 1:2 with lines ls style(s) lw 1 notitle, \
          for [s=1:n] datafile index 2 * s - 2 using 1:(bottom(3)):(0):(top(4) - bottom(3)) with vectors nohead ls style(s) dt 1 lw 1 notitle, \
          for [s=1:n] datafile index 2 * s - 2 using 1:2 with points ls style(s) title word(names, s)
     unset output

@@ -208,6 +208,7 @@ Test(experiment, mistakes_are_named)
         {"[profile.smoke]", "[profile.smok]", ":20: unknown key profile.smok.model"},
         {"columns = ", "colums = ", "did you mean table.T1.columns"},
         {"kind = bars\n", "", "[figure.F1] kind is missing"},
+        {"y = online_ms\n", "y = online_ms\nclaims = seed_ots\n", "did you mean figure.F1.claim"},
         {"question = Q?\n", "", "[experiment] question is missing"},
         {"target = 0.01\n", "", "[effort] target is missing"},
         {"variant = plain, v2, v3\n", "", "[axes] variant is missing"},

@@ -132,9 +132,17 @@ Test(report, holds_every_section_claim_and_the_security_text, .init = make_resul
     struct ss_text md = {0}, html = {0};
     cr_assert_eq(report(NULL, NULL), SS_OK, "%s", ss_last_error());
     read_text(&md, "REPORT.md");
-    static const char *const parts[] = {"### 1.1 ",   "### 9.2 ",       "## Appendix B",          "s2.5-ot-per-layer-1.5B",
-                                        "sB-tokens",  "FORMULA-ERROR",  "plots/lookups-F2.5.svg", "Reveals:",
-                                        "349 claims", "a \\| b &amp; c"};
+    static const char *const parts[] = {"### 1.1 ",
+                                        "### 9.2 ",
+                                        "## Appendix B",
+                                        "s2.5-ot-per-layer-1.5B",
+                                        "sB-tokens",
+                                        "FORMULA-ERROR",
+                                        "plots/lookups-F2.5.svg",
+                                        "Reveals:",
+                                        "349 claims",
+                                        "a \\| b &amp; c",
+                                        "How does private inference scale?"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         cr_assert_not_null(strstr(md.p, parts[i]), "%s", parts[i]);
     cr_assert_null(strstr(md.p, dir));
@@ -143,6 +151,11 @@ Test(report, holds_every_section_claim_and_the_security_text, .init = make_resul
     cr_assert_null(strstr(html.p, "src=\"plots/"));
     cr_assert_not_null(strstr(html.p, "<table class=\"claims\">"), "they are laid out to fit the page");
     cr_assert_null(strstr(html.p, "<link rel=\"stylesheet\""));
+    cr_assert_null(strstr(html.p, "<script"));
+    static const char *const links[] = {"href=\"#sec-2.5\">2.5 ", "<h3 id=\"sec-2.5\">2.5 ",
+                                        "<tr id=\"s2.5-ot-per-layer-1.5B\">", "href=\"#appendix-b\"", "<h2 id=\"appendix-b\">"};
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
+        cr_expect_not_null(strstr(html.p, links[i]), "%s", links[i]);
     ss_text_free(&md);
     ss_text_free(&html);
 }
@@ -161,6 +174,58 @@ Test(report, points_without_a_place_are_named, .init = make_results, .fini = rem
     cr_expect_not_null(strstr(md.p, "| basis | CONFIRMED |"));
     ss_text_free(&data);
     ss_text_free(&md);
+}
+
+static void figure_data(struct ss_text *data, const char *kind, const char *y, const char *claim, const char *where)
+{
+    struct ss_report r;
+    struct ss_figure_spec spec = {.id = "F", .title = "t", .x = "params", .series = "variant", .log = "xy"};
+    struct ss_text absent = {0};
+    bool drawable;
+    snprintf(spec.kind, sizeof spec.kind, "%s", kind);
+    snprintf(spec.y, sizeof spec.y, "%s", y);
+    snprintf(spec.claim, sizeof spec.claim, "%s", claim);
+    snprintf(spec.where, sizeof spec.where, "%s", where);
+    cr_assert_eq(ss_report_open(&r, dir), SS_OK);
+    for (size_t i = 0; i < r.n_views; i++)
+        if (strcmp(r.view[i].e.name, "lookups") == 0)
+            cr_assert_eq(ss_figure_data(data, &absent, &drawable, &r.view[i], &spec), SS_OK, "%s", ss_last_error());
+    ss_text_free(&absent);
+    ss_report_close(&r);
+}
+
+/* Lines that lie on each other hide each other: one line with all names. The document's formula is a line of its own. */
+Test(report, equal_series_share_a_line_and_the_claim_has_its_own, .init = make_results, .fini = remove_results)
+{
+    struct ss_text equal = {0}, apart = {0};
+    figure_data(&equal, "lines", "func_total", "seed_ots", "");
+    cr_expect_not_null(strstr(equal.p, "# series: plain, v2, v3, v3-cc; v3-mpc, v3-ot\n"), "%s", equal.p);
+    const char *line = strstr(equal.p, "\n\n\n# seed_ots\n");
+    cr_assert_not_null(line, "%s", equal.p);
+    cr_expect_not_null(strstr(line, " \"\"\n"));
+    figure_data(&apart, "lines", "bytes_between", "v3-mpc:seed_triple_bytes", "model == width-512");
+    cr_expect_not_null(strstr(apart.p, "# series: v2, v3; v3-cc; v3-mpc; v3-ot\n"), "%s", apart.p);
+    cr_expect_not_null(strstr(apart.p, "# where model == width-512\n"));
+    line = strstr(apart.p, "# seed_triple_bytes\n");
+    cr_assert_not_null(line, "%s", apart.p);
+    cr_expect_not_null(strstr(line, " \"v3-mpc\"\n"), "one model is left, and its line is named: %s", line);
+    cr_expect_eq(strchr(strchr(line, '\n') + 1, '\n')[1], '\0');
+    ss_text_free(&equal);
+    ss_text_free(&apart);
+}
+
+Test(report, shares_add_up_and_say_their_sum, .init = make_results, .fini = remove_results)
+{
+    struct ss_text data = {0};
+    figure_data(&data, "share", "peak_shares, peak_kv", "", "variant == v2 && model == width-512");
+    double shares = 0, kv = 0;
+    const char *bar = strstr(data.p, "0 \"v2\" \"");
+    cr_assert_not_null(bar, "%s", data.p);
+    cr_assert_eq(sscanf(bar, "0 \"v2\" \"%*[^\"]\" %lf %lf", &shares, &kv), 2, "%s", bar);
+    cr_expect_float_eq(shares + kv, 100, 1e-6);
+    cr_expect(shares > 0 && kv > 0);
+    cr_expect_not_null(strstr(data.p, " kB\" "), "the sum in words: %s", data.p);
+    ss_text_free(&data);
 }
 
 Test(report, check_finds_drift, .init = make_results, .fini = remove_results)
