@@ -3,11 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "harness/columns.h"
 #include "harness/config.h"
-#include "harness/model.h"
+#include "harness/figures.h"
 #include "harness/model_check.h"
 
 enum { MAX_NAMES = 64 };
@@ -47,15 +46,18 @@ static enum ss_err check_table(const struct ss_table_spec *t, const char *path)
 
 static enum ss_err check_figure(const struct ss_figure_spec *f, const char *path)
 {
-    char script[1100];
     SS_TRY(check_id(path, "figure", f->id));
     SS_TRY(check_columns(path, "figure", f->id, "x", f->x));
     SS_TRY(check_columns(path, "figure", f->id, "y", f->y));
     SS_TRY(check_columns(path, "figure", f->id, "series", f->series));
-    snprintf(script, sizeof script, "%s/plots/%s.gp", ss_home(), f->kind);
-    if (strchr(f->kind, '/') || access(script, R_OK) != 0)
-        SS_FAIL(SS_USAGE, "%s: [figure.%s] kind '%s' has no script plots/%s.gp", path, f->id, f->kind, f->kind);
-    return SS_OK;
+    SS_TRY(check_columns(path, "figure", f->id, "floor", f->floor));
+    size_t n = 0;
+    for (; ss_figure_kinds[n]; n++)
+        if (strcmp(f->kind, ss_figure_kinds[n]) == 0)
+            return SS_OK;
+    const char *near = ss_nearest(f->kind, ss_figure_kinds, n);
+    SS_FAIL(SS_USAGE, "%s: [figure.%s] kind '%s' is not known%s%s%s", path, f->id, f->kind, near ? "; did you mean '" : "",
+            near ? near : "", near ? "'?" : " (bars, lines, points, fit, stack, share)");
 }
 
 enum ss_err ss_experiment_check(const struct ss_experiment *e, const char *path)

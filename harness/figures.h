@@ -8,6 +8,8 @@
 
 enum { SS_MAX_SERIES = 12, SS_MAX_Y = 12, SS_MAX_BY = 3, SS_MAX_MARKS = 6 };
 
+extern const char *const ss_figure_kinds[]; /* figures.c says what each is; NULL ends the list */
+
 /* What the document's formula, or a lower bound, says beside a measured value. */
 struct ss_figure_mark {
     struct ss_column c;
