@@ -36,15 +36,25 @@ void ss_activations_close(struct ss_ctx *c, struct ss_activations *a)
         ss_buf_free(c, &all[i]->buf);
 }
 
-/* All roles of the session wait for each other, so that dealing never runs beside the online phase it would disturb. */
+/* All roles of the session wait for each other with idle devices. */
+static enum ss_err meet(struct ss_ctx *c)
+{
+    if (!c->variant->dealer)
+        return SS_OK;
+    SS_TRY(c->backend->sync(c->dev));
+    return ss_meet(c, c->parties + 1);
+}
+
+/* Between two meetings: dealing never runs beside the online phase, and no party waits online for what another still prepares.
+ */
 static enum ss_err offline(struct ss_ctx *c, const struct ss_layer *w, size_t layer)
 {
     if (!c->variant->prepare)
         return SS_OK;
     SS_TRY(ss_enter(c, SS_OP_offline, layer));
-    if (c->variant->dealer)
-        SS_TRY(ss_meet(c, c->parties + 1));
-    return c->role == SS_DEALER ? c->variant->deal(c, w, layer) : c->variant->prepare(c, w, layer);
+    SS_TRY(meet(c));
+    SS_TRY(c->role == SS_DEALER ? c->variant->deal(c, w, layer) : c->variant->prepare(c, w, layer));
+    return meet(c);
 }
 
 /* The norms, with their arguments counted where this pass is the reference. */
