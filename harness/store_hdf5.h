@@ -1,5 +1,4 @@
-/* store_hdf5.h — private to store.c, store_read.c and store_hdf5.c: the layout of a cell file as tables, and writing without a
-   word from HDF5. */
+/* store_hdf5.h — private to store*.c: the layout of a cell file as tables, and writing without a word from HDF5. */
 #ifndef SS_STORE_HDF5_H
 #define SS_STORE_HDF5_H
 

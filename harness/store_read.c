@@ -1,334 +1,170 @@
 /* store_read.c — reads cell files back, strictly: what this version would not have written is refused, with the file's name. */
 #include "harness/seal.h"
-#include "harness/store_hdf5.h"
+#include "harness/store_get.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A file being read. The first complaint stays, and every later get_ is a no-op. */
-struct in {
-    hid_t file, text;
-    hid_t at; /* file, or the group of one of many cells */
-    bool bad;
-    char complaint[200];
-};
-
-SS_PRINTF(2, 3) static void complain(struct in *in, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    if (!in->bad)
-        vsnprintf(in->complaint, sizeof in->complaint, fmt, args);
-    va_end(args);
-    in->bad = true;
-}
-
-static hid_t get_object(struct in *in, const char *path)
-{
-    hid_t object = in->bad ? H5I_INVALID_HID : H5Oopen(in->at, path, H5P_DEFAULT);
-    if (object < 0)
-        complain(in, "%s is missing: results were written by another version, or the file is damaged", path);
-    return object;
-}
-
-/* true: the type and the extent of an attribute or dataset are as expected. dims NULL: scalar. */
-static bool is_like(hid_t type, hid_t space, H5T_class_t class, int rank, const hsize_t *dims)
-{
-    hsize_t found[4] = {0};
-    bool same = type >= 0 && space >= 0 && H5Tget_class(type) == class && H5Sget_simple_extent_ndims(space) == rank;
-    if (same && class == H5T_STRING)
-        same = H5Tis_variable_str(type) > 0;
-    if (same && rank > 0)
-        same = H5Sget_simple_extent_dims(space, found, NULL) == rank && memcmp(found, dims, (size_t)rank * sizeof *dims) == 0;
-    return same;
-}
-
-static void get_attr(struct in *in, hid_t object, const char *name, H5T_class_t class, hid_t memory, void *value)
-{
-    if (in->bad)
-        return;
-    hid_t attr = H5Aopen(object, name, H5P_DEFAULT);
-    hid_t type = H5Aget_type(attr), space = H5Aget_space(attr);
-    if (attr < 0 || !is_like(type, space, class, 0, NULL) || H5Aread(attr, memory, value) < 0)
-        complain(in, "attribute %s is missing or not as expected", name);
-    H5Tclose(type);
-    H5Sclose(space);
-    H5Aclose(attr);
-}
-
-/* Text of an attribute, malloc'ed; NULL after a complaint. */
-static char *get_text(struct in *in, hid_t object, const char *name)
-{
-    char *stored = NULL;
-    get_attr(in, object, name, H5T_STRING, in->text, &stored);
-    char *copy = in->bad ? NULL : strdup(stored ? stored : ""); /* HDF5 reads an empty text as NULL */
-    H5free_memory(stored);
-    if (!copy)
-        complain(in, "attribute %s: no memory", name);
-    return copy;
-}
-
-static void get_string(struct in *in, hid_t object, const char *name, char *out, size_t size)
-{
-    char *text = get_text(in, object, name);
-    if (text && (size_t)snprintf(out, size, "%s", text) >= size)
-        complain(in, "attribute %s is longer than %zu bytes", name, size - 1);
-    free(text);
-}
-
-static int64_t get_i64(struct in *in, hid_t object, const char *name, int64_t min, int64_t max)
-{
-    int64_t value = min;
-    get_attr(in, object, name, H5T_INTEGER, H5T_NATIVE_INT64, &value);
-    if (!in->bad && (value < min || value > max))
-        complain(in, "attribute %s is out of range", name);
-    return value;
-}
-
-/* A whole dataset of the expected class and extent. rank 0: scalar. */
-static void get_array(struct in *in, hid_t group, const char *name, H5T_class_t class, hid_t memory, int rank,
-                      const hsize_t *dims, void *out)
-{
-    if (in->bad)
-        return;
-    hid_t set = H5Dopen2(group, name, H5P_DEFAULT);
-    hid_t type = H5Dget_type(set), space = H5Dget_space(set);
-    if (set < 0 || !is_like(type, space, class, rank, dims))
-        complain(in, "dataset %s is missing or not as expected", name);
-    else if (H5Sget_simple_extent_npoints(space) > 0 && H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
-        complain(in, "dataset %s cannot be read", name);
-    H5Tclose(type);
-    H5Sclose(space);
-    H5Dclose(set);
-}
-
-/* Length of the coordinate `name`, at most max. */
-static size_t get_length(struct in *in, hid_t group, const char *name, size_t max)
-{
-    hsize_t n = 0;
-    hid_t set = in->bad ? H5I_INVALID_HID : H5Dopen2(group, name, H5P_DEFAULT), space = H5Dget_space(set);
-    if (set < 0 || H5Sget_simple_extent_ndims(space) != 1 || H5Sget_simple_extent_dims(space, &n, NULL) != 1 || n > max)
-        complain(in, "coordinate %s is missing or not as expected", name);
-    H5Sclose(space);
-    H5Dclose(set);
-    return in->bad ? 0 : n;
-}
-
-/* Coordinate of names must be the list of this version. */
-static void check_names(struct in *in, hid_t group, const char *name, const struct ss_name *expected, size_t n)
-{
-    char *found[SS_N_OPS] = {NULL};
-    hsize_t dim = n;
-    get_array(in, group, name, H5T_STRING, in->text, 1, &dim, found);
-    for (size_t i = 0; i < n; i++) {
-        if (!in->bad && (!found[i] || strcmp(found[i], expected[i].name) != 0))
-            complain(in, "%s %zu is '%s', not '%s': results were written by another version", name, i, found[i] ? found[i] : "",
-                     expected[i].name);
-        H5free_memory(found[i]);
-    }
-}
-
-struct pairs_in {
-    struct in *in;
-    struct ss_pairs *pairs;
-};
-
-static herr_t add_pair(hid_t group, const char *name, const H5A_info_t *info, void *data)
-{
-    (void)info;
-    const struct pairs_in *p = data;
-    char *value = get_text(p->in, group, name);
-    if (value && ss_pairs_add(p->pairs, name, "%s", value) != SS_OK)
-        complain(p->in, "attribute %s: no memory", name);
-    free(value);
-    return p->in->bad ? -1 : 0;
-}
-
-static void get_pairs(struct in *in, const char *path, struct ss_pairs *pairs)
-{
-    hid_t group = get_object(in, path);
-    struct pairs_in p = {.in = in, .pairs = pairs};
-    if (!in->bad && H5Aiterate2(group, H5_INDEX_CRT_ORDER, H5_ITER_INC, NULL, add_pair, &p) < 0)
-        complain(in, "attributes of %s cannot be read", path);
-    H5Oclose(group);
-}
-
-static void get_identity(struct in *in, hid_t group, struct ss_result *r)
+static void get_identity(struct ss_in *in, hid_t group, struct ss_result *r)
 {
     struct ss_cell *c = &r->cell;
     char status[16] = "";
-    get_string(in, group, "id", c->id, sizeof c->id);
-    get_string(in, group, "model", c->model, sizeof c->model);
-    get_string(in, group, "variant", c->variant, sizeof c->variant);
-    get_string(in, group, "backend", c->backend, sizeof c->backend);
-    get_string(in, group, "phase", c->phase, sizeof c->phase);
-    get_string(in, group, "options", c->options, sizeof c->options);
-    get_string(in, group, "status", status, sizeof status);
-    get_string(in, group, "reason", r->reason, sizeof r->reason);
-    c->tokens = (size_t)get_i64(in, group, "tokens", 0, INT64_MAX);
-    get_attr(in, group, "seed", H5T_INTEGER, H5T_NATIVE_UINT64, &c->seed);
-    c->reference = get_i64(in, group, "reference", 0, 1) != 0;
+    ss_get_string(in, group, "id", c->id, sizeof c->id);
+    ss_get_string(in, group, "model", c->model, sizeof c->model);
+    ss_get_string(in, group, "variant", c->variant, sizeof c->variant);
+    ss_get_string(in, group, "backend", c->backend, sizeof c->backend);
+    ss_get_string(in, group, "phase", c->phase, sizeof c->phase);
+    ss_get_string(in, group, "options", c->options, sizeof c->options);
+    ss_get_string(in, group, "status", status, sizeof status);
+    ss_get_string(in, group, "reason", r->reason, sizeof r->reason);
+    c->tokens = (size_t)ss_get_i64(in, group, "tokens", 0, INT64_MAX);
+    ss_get_attr(in, group, "seed", H5T_INTEGER, H5T_NATIVE_UINT64, &c->seed);
+    c->reference = ss_get_i64(in, group, "reference", 0, 1) != 0;
     if (!in->bad && H5Aexists(group, "split") > 0) /* absent in files from before there was a choice: one device */
-        c->split = get_i64(in, group, "split", 0, 1) != 0;
-    r->has_first = get_i64(in, group, "has_first", 0, 1) != 0;
-    r->params = (size_t)get_i64(in, group, "params", 0, INT64_MAX);
+        c->split = ss_get_i64(in, group, "split", 0, 1) != 0;
+    r->has_first = ss_get_i64(in, group, "has_first", 0, 1) != 0;
+    r->params = (size_t)ss_get_i64(in, group, "params", 0, INT64_MAX);
     for (int i = 0; i < SS_STORE_SHAPE; i++) {
-        size_t value = (size_t)get_i64(in, group, ss_store_shape[i].name, 0, INT64_MAX);
+        size_t value = (size_t)ss_get_i64(in, group, ss_store_shape[i].name, 0, INT64_MAX);
         memcpy((char *)&r->shape + ss_store_shape[i].offset, &value, sizeof value);
     }
-    get_attr(in, group, "rope_theta", H5T_FLOAT, H5T_NATIVE_DOUBLE, &r->shape.rope_theta);
-    get_attr(in, group, "eps", H5T_FLOAT, H5T_NATIVE_DOUBLE, &r->shape.eps);
-    r->shape.tied = get_i64(in, group, "tied", 0, 1) != 0;
+    ss_get_attr(in, group, "rope_theta", H5T_FLOAT, H5T_NATIVE_DOUBLE, &r->shape.rope_theta);
+    ss_get_attr(in, group, "eps", H5T_FLOAT, H5T_NATIVE_DOUBLE, &r->shape.eps);
+    r->shape.tied = ss_get_i64(in, group, "tied", 0, 1) != 0;
 
     int s = 0;
     while (s < 3 && strcmp(status, ss_status_names[s]) != 0)
         s++;
     if (s == 3)
-        complain(in, "status '%s' is unknown: results were written by another version", status);
+        ss_complain(in, "status '%s' is unknown: results were written by another version", status);
     r->status = (enum ss_status)s;
     struct ss_cell again = *c;
     ss_cell_identify(&again);
     if (strcmp(again.id, c->id) != 0)
-        complain(in, "its id is not that of its cell: results were written by another version");
+        ss_complain(in, "its id is not that of its cell: results were written by another version");
 }
 
 /* Absent in files from before cells were repeated, whose /config does not say how often: one process. */
-static void get_process(struct in *in, hid_t group, struct ss_result *r)
+static void get_process(struct ss_in *in, hid_t group, struct ss_result *r)
 {
     hsize_t dim = r->reps;
     if (in->bad || (H5Lexists(group, ss_store_process.name, H5P_DEFAULT) <= 0 && !ss_pairs_get(&r->config, "processes")))
         return;
     int64_t *process = calloc(r->reps + 1, sizeof *process);
     if (!process) {
-        complain(in, "no memory for %zu repetitions", r->reps);
+        ss_complain(in, "no memory for %zu repetitions", r->reps);
         return;
     }
-    get_array(in, group, ss_store_process.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, &dim, process);
+    ss_get_array(in, group, ss_store_process.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, &dim, process);
     for (size_t k = 0; k < r->reps && !in->bad; k++) {
         int64_t before = k > 0 ? process[k - 1] : 0;
         if (process[k] < before || process[k] > before + 1 || (k == 0 && process[k] != 0))
-            complain(in, "dataset %s does not count up", ss_store_process.name);
+            ss_complain(in, "dataset %s does not count up", ss_store_process.name);
         r->pass[k].process = process[k];
     }
     free(process);
 }
 
-static void get_times(struct in *in, hid_t group, struct ss_result *r)
+static void get_times(struct ss_in *in, hid_t group, struct ss_result *r)
 {
     hsize_t dims[] = {r->reps, SS_N_OPS}, ops = SS_N_OPS;
     uint64_t *column = calloc(r->reps + 1, sizeof(uint64_t[SS_N_OPS]));
     r->pass = calloc(r->reps + 1, sizeof *r->pass);
     if (!column || !r->pass) {
-        complain(in, "no memory for %zu repetitions", r->reps);
+        ss_complain(in, "no memory for %zu repetitions", r->reps);
         free(column);
         return;
     }
     for (int i = 0; i < SS_STORE_TIMES && !in->bad; i++) {
         const struct ss_field *f = &ss_store_times[i];
         hid_t memory = f->is_signed ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64;
-        get_array(in, group, f->name, H5T_INTEGER, memory, 1, dims, column);
+        ss_get_array(in, group, f->name, H5T_INTEGER, memory, 1, dims, column);
         for (size_t k = 0; k < r->reps; k++)
             memcpy((char *)&r->pass[k] + f->offset, &column[k], sizeof *column);
         char first[32];
         ss_store_first_name(first, f->name);
         if (r->has_first)
-            get_array(in, group, first, H5T_INTEGER, memory, 0, NULL, (char *)&r->first + f->offset);
+            ss_get_array(in, group, first, H5T_INTEGER, memory, 0, NULL, (char *)&r->first + f->offset);
     }
     get_process(in, group, r);
-    get_array(in, group, "time_op", H5T_INTEGER, H5T_NATIVE_UINT64, 2, dims, column);
+    ss_get_array(in, group, "time_op", H5T_INTEGER, H5T_NATIVE_UINT64, 2, dims, column);
     for (size_t k = 0; k < r->reps && !in->bad; k++)
         memcpy(r->pass[k].op_ns, &column[k * SS_N_OPS], sizeof r->pass[k].op_ns);
     if (r->has_first)
-        get_array(in, group, "first_op", H5T_INTEGER, H5T_NATIVE_UINT64, 1, &ops, r->first.op_ns);
+        ss_get_array(in, group, "first_op", H5T_INTEGER, H5T_NATIVE_UINT64, 1, &ops, r->first.op_ns);
     free(column);
 }
 
-static void get_counters(struct in *in, const char *path, struct ss_counters *c, int64_t *peak)
+static void get_counters(struct ss_in *in, const char *path, struct ss_counters *c, int64_t *peak)
 {
-    hid_t group = get_object(in, path);
+    hid_t group = ss_get_object(in, path);
     H5G_info_t info = {0};
     hsize_t expected = SS_N_COUNTERS + (peak ? SS_N_TAGS : 0);
     if (!in->bad && (H5Gget_info(group, &info) < 0 || info.nlinks != expected))
-        complain(in, "%s has %d counters, this program %d: results were written by another version", path, (int)info.nlinks,
-                 (int)expected);
+        ss_complain(in, "%s has %d counters, this program %d: results were written by another version", path, (int)info.nlinks,
+                    (int)expected);
     for (int i = 0; i < SS_N_COUNTERS; i++)
-        get_array(in, group, ss_counter_names[i].name, H5T_INTEGER, H5T_NATIVE_INT64, 0, NULL, ss_counters_array(c) + i);
+        ss_get_array(in, group, ss_counter_names[i].name, H5T_INTEGER, H5T_NATIVE_INT64, 0, NULL, ss_counters_array(c) + i);
     for (int i = 0; peak && i < SS_N_TAGS; i++) {
         char name[64];
         snprintf(name, sizeof name, "peak_%s", ss_tag_names[i].name);
-        get_array(in, group, name, H5T_INTEGER, H5T_NATIVE_INT64, 0, NULL, peak + i);
+        ss_get_array(in, group, name, H5T_INTEGER, H5T_NATIVE_INT64, 0, NULL, peak + i);
     }
     H5Oclose(group);
 }
 
-static void get_error(struct in *in, struct ss_result *r)
+static void get_error(struct ss_in *in, struct ss_result *r)
 {
-    hid_t group = get_object(in, "cell/error");
-    r->has_error = get_i64(in, group, "compared", 0, 1) != 0;
+    hid_t group = ss_get_object(in, "cell/error");
+    r->has_error = ss_get_i64(in, group, "compared", 0, 1) != 0;
     for (int i = 0; i < SS_STORE_ERRORS && r->has_error; i++)
-        get_array(in, group, ss_store_errors[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 0, NULL,
-                  (char *)&r->error + ss_store_errors[i].offset);
+        ss_get_array(in, group, ss_store_errors[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 0, NULL,
+                     (char *)&r->error + ss_store_errors[i].offset);
     H5Oclose(group);
 }
 
-/* What may be absent: of variants that approximate nothing, and of files older than these datasets. */
-static bool has(const struct in *in, hid_t group, const char *name)
-{
-    return !in->bad && H5Lexists(group, name, H5P_DEFAULT) > 0;
-}
-
-/* A dataset and its coordinate come together: one without the other was removed. */
-static bool has_with(struct in *in, hid_t group, const char *name, const char *coordinate)
-{
-    const bool there = has(in, group, name), other = has(in, group, coordinate);
-    if (there != other)
-        complain(in, "dataset %s is missing or not as expected", there ? coordinate : name);
-    return there;
-}
-
-static void check_function_names(struct in *in, hid_t group)
+static void check_function_names(struct ss_in *in, hid_t group)
 {
     struct ss_name names[SS_N_FUNCTIONS];
     for (int f = 0; f < SS_N_FUNCTIONS; f++)
         names[f] = (struct ss_name){.name = ss_function_names[f]};
-    check_names(in, group, "function", names, SS_N_FUNCTIONS);
+    ss_get_names(in, group, "function", names, SS_N_FUNCTIONS);
 }
 
-static void get_functions(struct in *in, hid_t group, struct ss_result *r)
+static void get_functions(struct ss_in *in, hid_t group, struct ss_result *r)
 {
     hsize_t dims[] = {SS_N_FUNCTIONS, SS_ARGUMENT_BINS};
     double column[SS_N_FUNCTIONS];
     r->has_functions = false;
     for (int i = 0; i < SS_STORE_FITS; i++) /* all or none */
-        r->has_functions = r->has_functions || has(in, group, ss_store_fits[i].name);
-    r->has_outside = has_with(in, group, ss_store_outside.name, ss_store_arguments_seen.name);
-    const bool arguments = has_with(in, group, ss_store_arguments.name, "argument");
+        r->has_functions = r->has_functions || ss_get_has(in, group, ss_store_fits[i].name);
+    r->has_outside = ss_get_has_with(in, group, ss_store_outside.name, ss_store_arguments_seen.name);
+    const bool arguments = ss_get_has_with(in, group, ss_store_arguments.name, "argument");
     if (r->has_functions || arguments)
         check_function_names(in, group);
     for (int i = 0; i < SS_STORE_FITS && r->has_functions; i++) {
-        get_array(in, group, ss_store_fits[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 1, dims, column);
+        ss_get_array(in, group, ss_store_fits[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 1, dims, column);
         for (int f = 0; f < SS_N_FUNCTIONS && !in->bad; f++)
             memcpy((char *)&r->fit[f] + ss_store_fits[i].offset, &column[f], sizeof column[f]);
     }
     if (r->has_outside) {
-        get_array(in, group, ss_store_arguments_seen.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, r->arguments_seen);
-        get_array(in, group, ss_store_outside.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, r->outside);
+        ss_get_array(in, group, ss_store_arguments_seen.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, r->arguments_seen);
+        ss_get_array(in, group, ss_store_outside.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, r->outside);
     }
     if (!arguments)
         return;
     r->arguments = calloc(1, sizeof *r->arguments);
     if (!r->arguments)
-        complain(in, "no memory for its arguments of functions");
-    get_array(in, group, ss_store_arguments.name, H5T_INTEGER, H5T_NATIVE_INT64, 2, dims,
-              r->arguments ? r->arguments->count : NULL);
+        ss_complain(in, "no memory for its arguments of functions");
+    ss_get_array(in, group, ss_store_arguments.name, H5T_INTEGER, H5T_NATIVE_INT64, 2, dims,
+                 r->arguments ? r->arguments->count : NULL);
 }
 
 /* Of phase eval: all or none. */
-static void get_windows(struct in *in, hid_t group, struct ss_result *r)
+static void get_windows(struct ss_in *in, hid_t group, struct ss_result *r)
 {
     const bool measured = ss_cell_evaluates(&r->cell) && r->reps > 0;
     if (in->bad || !measured)
@@ -338,15 +174,15 @@ static void get_windows(struct in *in, hid_t group, struct ss_result *r)
     int64_t *hits = calloc(r->reps, sizeof *hits);
     r->window = calloc(r->reps, sizeof *r->window);
     if (!nats || !hits || !r->window) {
-        complain(in, "no memory for %zu windows", r->reps);
+        ss_complain(in, "no memory for %zu windows", r->reps);
         free(nats);
         free(hits);
         return;
     }
-    r->has_plain = has(in, group, ss_store_nats[1].name);
+    r->has_plain = ss_get_has(in, group, ss_store_nats[1].name);
     for (int i = 0; i < (r->has_plain ? SS_STORE_SCORES : 1); i++) {
-        get_array(in, group, ss_store_nats[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 1, dims, nats);
-        get_array(in, group, ss_store_hits[i].name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, hits);
+        ss_get_array(in, group, ss_store_nats[i].name, H5T_FLOAT, H5T_NATIVE_DOUBLE, 1, dims, nats);
+        ss_get_array(in, group, ss_store_hits[i].name, H5T_INTEGER, H5T_NATIVE_INT64, 1, dims, hits);
         for (size_t k = 0; k < r->reps && !in->bad; k++) {
             memcpy((char *)&r->window[k] + ss_store_nats[i].offset, &nats[k], sizeof *nats);
             memcpy((char *)&r->window[k] + ss_store_hits[i].offset, &hits[k], sizeof *hits);
@@ -354,38 +190,38 @@ static void get_windows(struct in *in, hid_t group, struct ss_result *r)
     }
     free(nats);
     free(hits);
-    if (!r->cell.reference || get_length(in, group, "position", 1 << 20) != r->cell.tokens)
+    if (!r->cell.reference || ss_get_length(in, group, "position", 1 << 20) != r->cell.tokens)
         return;
     r->predicted = calloc(r->reps * r->cell.tokens, sizeof *r->predicted);
     if (!r->predicted)
-        complain(in, "no memory for the tokens of its windows");
-    get_array(in, group, ss_store_predicted.name, H5T_INTEGER, H5T_NATIVE_INT32, 2, dims, r->predicted);
+        ss_complain(in, "no memory for the tokens of its windows");
+    ss_get_array(in, group, ss_store_predicted.name, H5T_INTEGER, H5T_NATIVE_INT32, 2, dims, r->predicted);
 }
 
-static void get_logits(struct in *in, hid_t group, struct ss_result *r)
+static void get_logits(struct ss_in *in, hid_t group, struct ss_result *r)
 {
-    if (!has_with(in, group, "logits", "vocab"))
+    if (!ss_get_has_with(in, group, "logits", "vocab"))
         return;
     hsize_t vocab = r->shape.vocab;
     r->logits = calloc(vocab > 0 ? vocab : 1, sizeof *r->logits);
     if (!r->logits)
-        complain(in, "no memory for %zu logits", r->shape.vocab);
-    get_array(in, group, "logits", H5T_FLOAT, H5T_NATIVE_FLOAT, 1, &vocab, r->logits);
+        ss_complain(in, "no memory for %zu logits", r->shape.vocab);
+    ss_get_array(in, group, "logits", H5T_FLOAT, H5T_NATIVE_FLOAT, 1, &vocab, r->logits);
 }
 
-static void get_cell(struct in *in, struct ss_result *r)
+static void get_cell(struct ss_in *in, struct ss_result *r)
 {
-    hid_t group = get_object(in, "cell");
+    hid_t group = ss_get_object(in, "cell");
     get_identity(in, group, r);
-    r->reps = get_length(in, group, "rep", 1 << 24);
+    r->reps = ss_get_length(in, group, "rep", 1 << 24);
     get_times(in, group, r);
-    check_names(in, group, "op", ss_op_names, SS_N_OPS);
-    check_names(in, group, "dir", ss_dir_names, SS_N_DIRS);
-    if (ss_wire_alloc(&r->wire, get_length(in, group, "layer", 1 << 20)) != 0)
-        complain(in, "no memory for its layers");
+    ss_get_names(in, group, "op", ss_op_names, SS_N_OPS);
+    ss_get_names(in, group, "dir", ss_dir_names, SS_N_DIRS);
+    if (ss_wire_alloc(&r->wire, ss_get_length(in, group, "layer", 1 << 20)) != 0)
+        ss_complain(in, "no memory for its layers");
     hsize_t dims[] = {r->wire.layers, SS_N_OPS, SS_N_DIRS};
-    get_array(in, group, "wire_bytes", H5T_INTEGER, H5T_NATIVE_INT64, 3, dims, r->wire.bytes);
-    get_array(in, group, "wire_rounds", H5T_INTEGER, H5T_NATIVE_INT64, 2, dims, r->wire.rounds);
+    ss_get_array(in, group, "wire_bytes", H5T_INTEGER, H5T_NATIVE_INT64, 3, dims, r->wire.bytes);
+    ss_get_array(in, group, "wire_rounds", H5T_INTEGER, H5T_NATIVE_INT64, 2, dims, r->wire.rounds);
     get_counters(in, "cell/counters", &r->counters, r->peak);
     get_counters(in, "cell/expected", &r->expected, NULL);
     get_error(in, r);
@@ -395,47 +231,47 @@ static void get_cell(struct in *in, struct ss_result *r)
     H5Oclose(group);
 }
 
-static bool get_format(struct in *in)
+static bool get_format(struct ss_in *in)
 {
     char format[32] = "";
-    hid_t root = get_object(in, "/");
+    hid_t root = ss_get_object(in, "/");
     if (!in->bad && H5Aexists(root, "format") <= 0)
-        complain(in, "HDF5, but not a result of shardscale");
-    get_string(in, root, "format", format, sizeof format);
-    int64_t version = get_i64(in, root, "format_version", 0, INT64_MAX);
+        ss_complain(in, "HDF5, but not a result of shardscale");
+    ss_get_string(in, root, "format", format, sizeof format);
+    int64_t version = ss_get_i64(in, root, "format_version", 0, INT64_MAX);
     bool many = strcmp(format, SS_STORE_MANY) == 0;
     if (!in->bad && ((!many && strcmp(format, SS_STORE_FORMAT) != 0) || version != SS_STORE_VERSION))
-        complain(in, "results were written by another version (%s %d, this program reads %s %d)", format, (int)version,
-                 SS_STORE_FORMAT, SS_STORE_VERSION);
+        ss_complain(in, "results were written by another version (%s %d, this program reads %s %d)", format, (int)version,
+                    SS_STORE_FORMAT, SS_STORE_VERSION);
     H5Oclose(root);
     return many;
 }
 
-static void get_result(struct in *in, struct ss_result *r)
+static void get_result(struct ss_in *in, struct ss_result *r)
 {
     *r = (struct ss_result){0};
-    get_pairs(in, "env", &r->env);
-    get_pairs(in, "config", &r->config);
+    ss_get_pairs(in, "env", &r->env);
+    ss_get_pairs(in, "config", &r->config);
     get_cell(in, r);
 }
 
 /* The cells of a merged file, each in a group of its id. */
-static void get_many(struct in *in, struct ss_result **r, size_t *n)
+static void get_many(struct ss_in *in, struct ss_result **r, size_t *n)
 {
     H5G_info_t info = {0};
     if (!in->bad && (H5Gget_info(in->file, &info) < 0 || info.nlinks > 1 << 20))
-        complain(in, "its cells cannot be listed");
+        ss_complain(in, "its cells cannot be listed");
     *r = calloc(info.nlinks + 1, sizeof **r);
     SS_REQUIRE(*r);
     for (hsize_t i = 0; i < info.nlinks && !in->bad; i++) {
         char name[24] = "";
         struct ss_result *one = &(*r)[*n];
         if (H5Lget_name_by_idx(in->file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT) < 0)
-            complain(in, "its cells cannot be listed");
-        in->at = get_object(in, name);
+            ss_complain(in, "its cells cannot be listed");
+        in->at = ss_get_object(in, name);
         get_result(in, one);
         if (!in->bad && strcmp(one->cell.id, name) != 0)
-            complain(in, "group %s holds cell %s", name, one->cell.id);
+            ss_complain(in, "group %s holds cell %s", name, one->cell.id);
         ++*n; /* freed by the caller, whole or not */
         H5Oclose(in->at);
         in->at = in->file;
@@ -452,17 +288,17 @@ static enum ss_err read_file(struct ss_result *r, struct ss_result **many, size_
     SS_TRY(ss_seal_check(&sealed, path));
     if (sealed == SS_SEAL_BROKEN)
         SS_FAIL(SS_RESULTS, "%s: damaged, its checksum differs; delete it and run again", path);
-    struct in in = {.text = H5Tcopy(H5T_C_S1)};
+    struct ss_in in = {.text = H5Tcopy(H5T_C_S1)};
     H5Tset_size(in.text, H5T_VARIABLE);
     H5Tset_cset(in.text, H5T_CSET_UTF8);
     hid_t plist = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(plist, H5F_CLOSE_STRONG);
     in.at = in.file = H5Fopen(path, H5F_ACC_RDONLY, plist);
     if (in.file < 0)
-        complain(&in, "truncated, or not an HDF5 file");
+        ss_complain(&in, "truncated, or not an HDF5 file");
     bool holds_many = get_format(&in);
     if (holds_many && !many)
-        complain(&in, "holds many cells, where one is wanted");
+        ss_complain(&in, "holds many cells, where one is wanted");
     else if (holds_many)
         get_many(&in, many, n);
     else
