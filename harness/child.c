@@ -287,9 +287,9 @@ enum ss_err ss_child_run(struct ss_child_report *r, const struct ss_cell *c, con
     FILE *order = fdopen(p.order[1], "w");
     SS_REQUIRE(order);
     /* A child that died at once shows in how it ended, not in a failed write. */
-    ss_set_error_silent(1);
+    const int silent = ss_set_error_silent(1);
     (void)!ss_child_order_write(order, c, e);
-    ss_set_error_silent(0);
+    ss_set_error_silent(silent);
     fclose(order);
     p.order[1] = -1;
     int wait_status = 0;

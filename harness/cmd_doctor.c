@@ -202,7 +202,7 @@ enum ss_err ss_cmd_doctor(int argc, char **argv)
     if (d.backend && strcmp(d.backend, "cpu") != 0 && strcmp(d.backend, "cuda") != 0)
         SS_FAIL(SS_USAGE, "unknown backend '%s' (cpu or cuda)", d.backend);
     d.color = ss_color(&d.cli, STDOUT_FILENO);
-    ss_set_error_silent(1); /* each finding is a line of the list */
+    const int silent = ss_set_error_silent(1); /* each finding is a line of the list */
     check_environment(&d);
     check_backends(&d);
     for (size_t i = 0; ss_backends[i]; i++)
@@ -210,7 +210,7 @@ enum ss_err ss_cmd_doctor(int argc, char **argv)
     check_program(&d, "gnuplot", "figures");
     check_program(&d, "cmark-gfm", "REPORT.html");
     check_all_results(&d);
-    ss_set_error_silent(0);
+    ss_set_error_silent(silent);
     if (d.n_bad)
         SS_FAIL(SS_ENV, "doctor: %zu checks failed, see the lines marked FAIL", d.n_bad);
     if (d.n_unreadable)

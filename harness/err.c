@@ -87,7 +87,9 @@ void ss_set_quiet(int q)
     quiet = q;
 }
 
-void ss_set_error_silent(int s)
+int ss_set_error_silent(int s)
 {
+    const int before = silent;
     silent = s;
+    return before;
 }

@@ -58,8 +58,9 @@ void ss_warn(const char *fmt, ...) SS_PRINTF(1, 2);
 /* One line to stderr, only when not quiet. */
 void ss_note(const char *fmt, ...) SS_PRINTF(1, 2);
 void ss_set_quiet(int quiet);
-/* Errors are remembered but not printed while n > 0 (tests of bad input; child processes that report by pipe). */
-void ss_set_error_silent(int silent);
+/* Errors are remembered but not printed while n > 0 (tests of bad input; child processes that report by pipe).
+   Returns what was set before, for who is silent only for a while. */
+int ss_set_error_silent(int silent);
 #ifdef __cplusplus
 }
 #endif

@@ -28,9 +28,9 @@ static enum ss_err check_columns(const char *path, const char *kind, const char 
     snprintf(copy, sizeof copy, "%s", list);
     const size_t n = ss_split(copy, ',', name, MAX_NAMES);
     for (size_t i = 0; i < n; i++) {
-        ss_set_error_silent(1);
+        const int silent = ss_set_error_silent(1);
         const enum ss_err err = ss_column_find(&column, name[i]);
-        ss_set_error_silent(0);
+        ss_set_error_silent(silent);
         if (err != SS_OK)
             SS_FAIL(err, "%s: [%s.%s] %s: %s", path, kind, id, key, ss_last_error());
     }

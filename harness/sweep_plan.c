@@ -252,13 +252,13 @@ static void probe(struct ss_planned *p, const char *path)
     p->reason[0] = '\0';
     if (access(path, F_OK) != 0)
         return;
-    ss_set_error_silent(1);
+    const int silent = ss_set_error_silent(1);
     enum ss_err err = ss_store_read(&r, path);
     if (err == SS_OK && strcmp(r.cell.id, p->cell.id) != 0) {
         err = ss_fail(SS_RESULTS, __FILE__, __LINE__, "%s: holds cell %s", path, r.cell.id);
         ss_result_free(&r);
     }
-    ss_set_error_silent(0);
+    ss_set_error_silent(silent);
     if (err != SS_OK) {
         ss_warn("%s; the cell counts as missing and will be measured again by run", ss_last_error());
         return;
