@@ -2,8 +2,7 @@
    b is a0 b0 + 2^32 (a1 b0 + a0 b1): vpmuludq for the first term, vpmulld of (a0, a1) and (b1, b0) for the low halves of the
    other two, whose sums are shifted once at the end. */
 #include "kernels/cpu/cpu.h"
-
-#include <immintrin.h>
+#include "kernels/cpu/lanes.h"
 
 #define TARGET __attribute__((target("avx2")))
 enum { LANES = 4 };
@@ -34,12 +33,6 @@ TARGET static inline __m256i total(struct sums s)
     return _mm256_add_epi64(s.low, _mm256_slli_epi64(both, 32));
 }
 
-TARGET static inline uint64_t lanes_sum(__m256i x)
-{
-    const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-    return (uint64_t)_mm_cvtsi128_si64(two) + (uint64_t)_mm_extract_epi64(two, 1);
-}
-
 TARGET static void dots(uint64_t out[2][2], const uint64_t *const a[2], const uint64_t *const b[2], size_t n)
 {
     const __m256i zero = _mm256_setzero_si256();
@@ -53,8 +46,8 @@ TARGET static void dots(uint64_t out[2][2], const uint64_t *const a[2], const ui
         multiply_add(&s10, a1, b0, b0_swapped);
         multiply_add(&s11, a1, b1, b1_swapped);
     }
-    out[0][0] = lanes_sum(total(s00)), out[0][1] = lanes_sum(total(s01));
-    out[1][0] = lanes_sum(total(s10)), out[1][1] = lanes_sum(total(s11));
+    out[0][0] = lanes_sum_256(total(s00)), out[0][1] = lanes_sum_256(total(s01));
+    out[1][0] = lanes_sum_256(total(s10)), out[1][1] = lanes_sum_256(total(s11));
     for (; l < n; l++)
         for (int i = 0; i < 2; i++)
             for (int j = 0; j < 2; j++)

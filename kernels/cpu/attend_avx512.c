@@ -1,7 +1,6 @@
 /* attend_avx512.c — products of attention in Z_2^64 by vpmullq, eight lanes. */
 #include "kernels/cpu/cpu.h"
-
-#include <immintrin.h>
+#include "kernels/cpu/lanes.h"
 
 #define TARGET __attribute__((target("avx512f,avx512dq")))
 enum { LANES = 8 };
@@ -23,8 +22,8 @@ TARGET static void dots(uint64_t out[2][2], const uint64_t *const a[2], const ui
         s10 = multiply_add(s10, a1, b0);
         s11 = multiply_add(s11, a1, b1);
     }
-    out[0][0] = (uint64_t)_mm512_reduce_add_epi64(s00), out[0][1] = (uint64_t)_mm512_reduce_add_epi64(s01);
-    out[1][0] = (uint64_t)_mm512_reduce_add_epi64(s10), out[1][1] = (uint64_t)_mm512_reduce_add_epi64(s11);
+    out[0][0] = lanes_sum_512(s00), out[0][1] = lanes_sum_512(s01);
+    out[1][0] = lanes_sum_512(s10), out[1][1] = lanes_sum_512(s11);
 }
 
 TARGET static void columns(uint64_t out[2][CPU_ATTEND_COLUMNS], const uint64_t *const w[2], const uint64_t *v, size_t stride,

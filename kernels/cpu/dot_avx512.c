@@ -1,7 +1,6 @@
 /* dot_avx512.c — one token's digits times four weight rows, 32 values of k a step: 5 vpdpwssd (VNNI) per row and step. */
 #include "kernels/cpu/cpu.h"
-
-#include <immintrin.h>
+#include "kernels/cpu/lanes.h"
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vnni")))
 enum { ROWS = 4, LANES = 32 };
@@ -31,7 +30,7 @@ TARGET static inline __m512i combine(__m512i d0, __m512i d1, __m512i d2, __m512i
         MULTIPLY_ADD(s2##d, digit, v2);                                                                                        \
         MULTIPLY_ADD(s3##d, digit, v3);                                                                                        \
     } while (0)
-#define REDUCE(r) _mm512_reduce_add_epi64(combine(s##r##0, s##r##1, s##r##2, s##r##3, s##r##4))
+#define REDUCE(r) lanes_sum_512(combine(s##r##0, s##r##1, s##r##2, s##r##3, s##r##4))
 
 /* Registers: 20 sums s(row)(digit), 4 rows of weights, 1 digit. */
 TARGET static void run(uint64_t *acc, const int16_t *x, const int16_t *const *w, size_t steps)
@@ -51,10 +50,10 @@ TARGET static void run(uint64_t *acc, const int16_t *x, const int16_t *const *w,
         DIGIT(3);
         DIGIT(4);
     }
-    acc[0] += (uint64_t)REDUCE(0);
-    acc[1] += (uint64_t)REDUCE(1);
-    acc[2] += (uint64_t)REDUCE(2);
-    acc[3] += (uint64_t)REDUCE(3);
+    acc[0] += REDUCE(0);
+    acc[1] += REDUCE(1);
+    acc[2] += REDUCE(2);
+    acc[3] += REDUCE(3);
 }
 
 const struct cpu_dot cpu_dot_avx512 = {.lanes = LANES, .rows = ROWS, .run = run};
