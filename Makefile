@@ -115,7 +115,7 @@ deps:
 
 FORMATTED := $(wildcard harness/*.[ch] variants/*.[ch] variants/lib/*.[ch] kernels/*.[ch] kernels/*.cu kernels/*/*.[ch] kernels/cuda/*.cu* tests/*.[ch] tests/timing/*.[ch])
 format:
-	clang-format -i $(FORMATTED)
+	@clang-format -i $(FORMATTED)
 format-check:
 	@clang-format --dry-run --Werror $(FORMATTED)
 lint: $B/registry.c

@@ -9,10 +9,18 @@
 
 static const char usage[] =
     "shardscale compare A B [flags]   (-o table, csv or json)\n\n"
-    "Two sets of results, each a results folder, a merged file or a cell's .h5: time of B over time of A, cell by cell, with\n"
-    "a 95% bootstrap interval. B is FASTER or SLOWER if the whole interval is more than 1% from 1, else SAME: no difference\n"
-    "was found, only what lies outside of the interval is ruled out. Samples are the medians of fresh processes from 6 on\n"
-    "(run --repeats 6), else repetitions; fewer than 6 are too few.\n"
+    "Two sets of results, each a results folder, a merged file or a cell's .h5: time of B over time of A, cell by cell, as "
+    "the\n"
+    "median over fresh processes, the k-th of B over the k-th of A, with its exact 95% interval. B is FASTER or SLOWER if the\n"
+    "whole interval is more than 1% from 1, else SAME: no difference was found, only what lies outside of the interval is "
+    "ruled\n"
+    "out. From 6 processes on; fewer say nothing, since two processes of the same program differ by more than repetitions "
+    "show.\n"
+    "Measure both in turns, or what the machine does meanwhile looks like a difference:\n\n"
+    "  for k in 1 2 3 4 5 6 7 8; do\n"
+    "      before/shardscale run latency --results A --repeats $k\n"
+    "      after/shardscale run latency --results B --repeats $k\n"
+    "  done\n\n"
     "Exit status 4: a counter, a peak of memory, or bytes or rounds of an operation differ, or differ from cost(); 3: "
     "--fail-on.";
 
@@ -85,13 +93,21 @@ static enum ss_err judge(const struct ss_comparison *c, const struct compare_fla
     note_lines("not compared:", &c->failed);
     ss_note("%zu cells in both: %zu SAME, %zu FASTER, %zu SLOWER, %zu n too small", c->pairs, c->count[SS_ORDER_SAME],
             c->count[SS_ORDER_FASTER], c->count[SS_ORDER_SLOWER], c->count[SS_ORDER_TOO_FEW]);
+    if (c->count[SS_ORDER_TOO_FEW])
+        ss_warn(
+            "%zu times are of fewer than %d fresh processes a side, which decides nothing; measure both sets in turns with run "
+            "--repeats 8",
+            c->count[SS_ORDER_TOO_FEW], SS_STATS_MIN);
     if (c->hidden)
-        ss_warn("%zu times do not rule out that B is slower by %g %%; measure both sets again with run --repeats 10", c->hidden,
-                100 * f->slower_by);
+        ss_warn(
+            "%zu times do not rule out that B is slower by %g %%; measure both sets on a quieter machine, with more --repeats",
+            c->hidden, 100 * f->slower_by);
     if (c->n_differ)
         SS_FAIL(SS_COUNTS, "counters of %zu cells differ; the first: %s", c->n_differ, c->differ);
     if (c->pairs == 0)
         SS_FAIL(SS_USAGE, "no cell is in both sets; measure the same experiment with the same options and seed");
+    if (f->fail_on && c->count[SS_ORDER_TOO_FEW] == c->table.rows)
+        SS_FAIL(SS_USAGE, "--fail-on %s: none of the times can be judged; measure both sets with run --repeats 8", f->fail_on);
     if (f->fail_on && c->slower)
         SS_FAIL(SS_REGRESSION, "%zu times are slower by more than %g %%, the worst by %.1f %%", c->slower, 100 * f->slower_by,
                 100 * (c->worst - 1));

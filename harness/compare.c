@@ -10,7 +10,7 @@
 #include "harness/store.h"
 #include "harness/sweep.h"
 
-enum column { MODEL, VARIANT, TOKENS, BACKEND, METRIC, TIME_A, TIME_B, RATIO, LOW, HIGH, VERDICT, N_A, N_B, BASIS, ID };
+enum column { MODEL, VARIANT, TOKENS, BACKEND, METRIC, TIME_A, TIME_B, RATIO, LOW, HIGH, VERDICT, N_A, N_B, ID };
 
 void ss_set_free(struct ss_set *s)
 {
@@ -65,9 +65,8 @@ static void head(struct ss_table *t)
     ss_table_column(t, "ratio_low", "95% from", true);
     ss_table_column(t, "ratio_high", "to", true);
     ss_table_column(t, "verdict", "B is", false);
-    ss_table_column(t, "n_a", "n of A", true);
-    ss_table_column(t, "n_b", "n of B", true);
-    ss_table_column(t, "basis", "samples", false);
+    ss_table_column(t, "n_a", "processes of A", true);
+    ss_table_column(t, "n_b", "processes of B", true);
     ss_table_column(t, "id", "cell", false);
 }
 
@@ -109,13 +108,16 @@ static enum ss_err compare_time(struct ss_comparison *c, const struct ss_result 
     size_t offset = 0;
     SS_REQUIRE(ss_metric_offset(&offset, metric));
     SS_TRY(ss_samples_ratio(&r, a, b, offset));
+    if (!r.by_process && r.order != SS_ORDER_NO_TIME) { /* two processes differ by more than their repetitions tell */
+        r.order = SS_ORDER_TOO_FEW;
+        r.ratio.has_interval = false;
+    }
     c->count[r.order]++;
     if (r.order == SS_ORDER_SLOWER && r.ratio.value > 1 + slower_by) {
         c->slower++;
         c->worst = r.ratio.value > c->worst ? r.ratio.value : c->worst;
     }
-    bool allows = r.order == SS_ORDER_TOO_FEW || r.ratio.high > 1 + slower_by;
-    c->hidden += r.order != SS_ORDER_SLOWER && r.order != SS_ORDER_NO_TIME && allows;
+    c->hidden += (r.order == SS_ORDER_SAME || r.order == SS_ORDER_FASTER) && r.ratio.high > 1 + slower_by;
     ss_table_row(t);
     ss_table_set(t, MODEL, a->cell.model, NULL);
     ss_table_set(t, VARIANT, a->cell.variant, NULL);
@@ -131,9 +133,8 @@ static enum ss_err compare_time(struct ss_comparison *c, const struct ss_result 
         set_real(t, HIGH, r.ratio.high, 4);
     }
     ss_table_set(t, VERDICT, ss_order_names[r.order], NULL);
-    set_count(t, N_A, r.n_a);
-    set_count(t, N_B, r.n_b);
-    ss_table_set(t, BASIS, r.by_process ? "fresh processes" : "repetitions", NULL);
+    set_count(t, N_A, ss_result_processes(a));
+    set_count(t, N_B, ss_result_processes(b));
     ss_table_set(t, ID, a->cell.id, NULL);
     return SS_OK;
 }

@@ -1,5 +1,5 @@
 /* compare.h — two result sets side by side: cells paired by id, which holds neither machine nor commit; times as ratios with
-   their verdict (samples.h), counters exactly. */
+   their verdict (samples.h), which needs SS_STATS_MIN fresh processes on either side; counters exactly. */
 #ifndef SS_COMPARE_H
 #define SS_COMPARE_H
 
@@ -23,7 +23,7 @@ struct ss_comparison {
     size_t count[SS_N_ORDERS];
     size_t slower;    /* verdict SLOWER, and by more than slower_by */
     double worst;     /* largest ratio among those */
-    size_t hidden;    /* not SLOWER, and yet the interval (or its lack) allows slower_by */
+    size_t hidden;    /* SAME or FASTER, and yet the interval allows slower_by */
     size_t n_differ;  /* pairs with a counter, a peak, or bytes or rounds of an operation that differ, or differ from cost() */
     char differ[400]; /* "doc-7b v2 8 tokens: bytes_online_p0_p1 is 12 in A and 13 in B", of the first */
     struct ss_text only_a, only_b, failed; /* labels, one a line: cells of one set, pairs without two measurements */

@@ -75,6 +75,22 @@ static enum ss_order order_of(const struct ss_estimate *ratio)
     return ratio->high < 1 / (1 + SS_MARGIN) ? SS_ORDER_FASTER : SS_ORDER_SAME;
 }
 
+/* Median of the ratios of process k to process k, with its exact interval; zero where one of them took no time. */
+static void ratio_of_pairs(struct ss_estimate *e, const struct ss_samples *y, const struct ss_samples *x)
+{
+    const size_t n = x->n < y->n ? x->n : y->n;
+    double *ratio = malloc(n * sizeof *ratio);
+    bool all = true;
+    SS_REQUIRE(ratio);
+    for (size_t k = 0; k < n; k++) {
+        all = all && x->x[k] > 0 && y->x[k] > 0;
+        ratio[k] = y->x[k] / x->x[k];
+    }
+    if (all)
+        ss_median_estimate(e, ratio, n);
+    free(ratio);
+}
+
 enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b, size_t offset)
 {
     return ss_samples_ratio_plus(out, a, 0, b, 0, offset);
@@ -92,10 +108,12 @@ enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *
         y.x[i] += plus_b;
     *out = (struct ss_ratio){.by_process = x.by_process && y.by_process, .n_a = x.n, .n_b = y.n, .order = SS_ORDER_NO_TIME};
     enum ss_err err = SS_OK;
-    if (x.n > 0 && y.n > 0) {
+    if (out->by_process)
+        ratio_of_pairs(&out->ratio, &y, &x);
+    else if (x.n > 0 && y.n > 0)
         err = ss_median_ratio(&out->ratio, y.x, y.n, x.x, x.n, SS_BOOTSTRAP_SEED);
+    if (x.n > 0 && y.n > 0)
         out->order = order_of(&out->ratio);
-    }
     ss_samples_free(&x);
     ss_samples_free(&y);
     return err;

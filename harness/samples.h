@@ -1,7 +1,8 @@
 /* samples.h — the timed repetitions of a stored cell as independent samples, and what two cells' samples say about which is
    faster. Repetitions of one process share its memory layout, its device and its moment; fresh processes do not. So from
    SS_STATS_MIN processes on, the sample is the median of each process; below that it is each repetition, and `by_process` is
-   false: such an interval knows nothing of what changes from process to process. */
+   false: such an interval knows nothing of what changes from process to process. Fresh processes of two cells are compared
+   pair by pair, the k-th with the k-th: measured in turns, the two of a pair share the machine's state. */
 #ifndef SS_SAMPLES_H
 #define SS_SAMPLES_H
 
@@ -27,8 +28,10 @@ void ss_samples_of(struct ss_samples *s, const struct ss_result *r, size_t offse
 void ss_samples_free(struct ss_samples *s);
 
 /* Which of two times is longer. The rule: with fewer than SS_STATS_MIN samples on a side nothing is said. Else a difference is
-   claimed only if the whole 95% bootstrap interval of the ratio of medians lies more than SS_MARGIN from 1: the sampler stops
-   when it knows a median to 1%, so less is not a finding. With SAME, what is ruled out is what lies outside of the interval. */
+   claimed only if the whole 95% interval of the ratio lies more than SS_MARGIN from 1: the sampler stops when it knows a median
+   to 1%, so less is not a finding. Of fresh processes the ratio is the median of the pairs' ratios with its order-statistic
+   interval, exact for any distribution and any drift that the two of a pair share; else that of medians, bootstrapped. With
+   SAME, what is ruled out is what lies outside of the interval. */
 enum ss_order {
     SS_ORDER_SAME,
     SS_ORDER_FASTER,
