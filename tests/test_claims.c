@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "harness/model.h"
+#include "tests/judged.h"
 #include "tests/scratch.h"
 
 /* ---- expressions */
@@ -120,29 +121,6 @@ Test(claims, printed_numbers)
 }
 
 /* ---- verdicts */
-
-static struct ss_claims claims;
-
-static void open_claims(void)
-{
-    cr_assert_eq(ss_claims_read_standard(&claims), SS_OK);
-}
-static void close_claims(void)
-{
-    ss_claims_free(&claims);
-}
-
-static struct ss_judged judge(const char *id, const struct ss_result *cells, size_t n)
-{
-    struct ss_judged j = {0};
-    for (size_t i = 0; i < claims.claims.rows; i++)
-        if (strcmp(ss_csv_get(&claims.claims, i, SS_CF_ID), id) == 0) {
-            cr_assert_eq(ss_claim_judge(&j, &claims, i, cells, n), SS_OK);
-            return j;
-        }
-    cr_assert_fail("no claim %s", id);
-    return j;
-}
 
 static void expect(const char *id, enum ss_verdict verdict, const char *says)
 {

@@ -1,36 +1,11 @@
 /* test_claims_rules.c — rules that once judged by the wrong cell or the wrong memory, over cells made by hand. */
-#include "harness/claims.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/model.h"
-
-static struct ss_claims claims;
-
-static void open_claims(void)
-{
-    cr_assert_eq(ss_claims_read_standard(&claims), SS_OK);
-}
-
-static void close_claims(void)
-{
-    ss_claims_free(&claims);
-}
-
-static struct ss_judged judge(const char *id, const struct ss_result *cells, size_t n)
-{
-    struct ss_judged j = {0};
-    for (size_t i = 0; i < claims.claims.rows; i++)
-        if (strcmp(ss_csv_get(&claims.claims, i, SS_CF_ID), id) == 0) {
-            cr_assert_eq(ss_claim_judge(&j, &claims, i, cells, n), SS_OK);
-            return j;
-        }
-    cr_assert_fail("no claim %s", id);
-    return j;
-}
+#include "tests/judged.h"
 
 enum { REPS = 6 };
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/judged.h"
+
 static struct ss_pass passes[7];
 
 /* doc-1.5b at 56 tokens: seven repetitions of 10, 20, ... 70 ms. */
@@ -36,15 +38,6 @@ static struct ss_result made(void)
     r.peak[SS_TAG_shares] = 20;
     r.peak[SS_TAG_tables] = 3;
     return r;
-}
-
-static struct ss_value value(const struct ss_result *r, const char *name)
-{
-    struct ss_column c;
-    struct ss_value v;
-    cr_assert_eq(ss_column_find(&c, name), SS_OK);
-    ss_column_value(&v, &c, r);
-    return v;
 }
 
 static int64_t count(const struct ss_result *r, const char *name)

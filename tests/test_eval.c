@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "harness/columns.h"
 #include "harness/experiment.h"
 #include "harness/sweep.h"
+#include "tests/judged.h"
 
 enum { TOKENS = 32, WINDOWS = 6 };
 static const struct ss_effort effort = {.reps_min = WINDOWS, .reps_max = WINDOWS, .weight_budget_bytes = SIZE_MAX};
@@ -33,15 +33,6 @@ static void run(struct ss_result *r, const char *variant, const char *options, c
 {
     const struct ss_cell c = cell_of(variant, options, reference == NULL);
     cr_assert_eq(ss_bench_cell(r, &c, e, reference), SS_OK, "%s", r->reason);
-}
-
-static struct ss_value value(const struct ss_result *r, const char *name)
-{
-    struct ss_column c;
-    struct ss_value v;
-    cr_assert_eq(ss_column_find(&c, name), SS_OK);
-    ss_column_value(&v, &c, r);
-    return v;
 }
 
 /* A number behind "key": in the part of JSON that follows `part`. */
