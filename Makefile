@@ -50,7 +50,7 @@ TEST_OBJ := $(TESTS:%.c=$B/%.o)
 Q := $(if $(filter 1,$V),,@)
 SAY = $(if $(filter 1,$V),,@printf '  %-7s %s\n' $(1) $(2))
 
-.PHONY: all deps test tests test-binary timing timing-deps help clean format format-check lint plots bench cuda-objects bundle
+.PHONY: all deps test tests test-binary timing timing-deps trials help clean format format-check lint plots bench cuda-objects bundle
 all: $B/shardscale
 	@ln -sfn $(CONFIG)/shardscale build/shardscale
 
@@ -113,7 +113,7 @@ deps:
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null || \
 	  { echo "error: could not install$$missing; install them by hand and repeat" >&2; exit 5; }; fi
 
-FORMATTED := $(wildcard harness/*.[ch] variants/*.[ch] variants/lib/*.[ch] kernels/*.[ch] kernels/*.cu kernels/*/*.[ch] kernels/cuda/*.cu* tests/*.[ch] tests/timing/*.[ch])
+FORMATTED := $(wildcard harness/*.[ch] variants/*.[ch] variants/lib/*.[ch] kernels/*.[ch] kernels/*.cu kernels/*/*.[ch] kernels/cuda/*.cu* tests/*.[ch] tests/timing/*.[ch] tests/trials/*.[ch])
 format:
 	@clang-format -i $(FORMATTED)
 format-check:
@@ -152,6 +152,14 @@ timing-deps:
 timing: timing-deps
 	@$(MAKE) --no-print-directory $B/timing
 	@SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE_CPU=portable OMP_WAIT_POLICY=passive valgrind --quiet --error-limit=no $B/timing
+
+# How often compare is right about real runs of this machine: TRIALS=20 takes a quarter of an hour; leave the machine alone.
+TRIALS := 20
+$B/trials: $B/tests/trials/main.o $(filter-out $B/harness/main.o,$(OBJ))
+	$(call SAY,LINK,$@)
+	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(if $(CU),$(CUDA_LIBS))
+trials: all $B/trials
+	@SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE='$(CURDIR)/$B/shardscale' $B/trials tests/data/trials.ini $(TRIALS)
 
 # A folder that runs on another x86-64 Linux (glibc 2.36 or newer): the program, its data, the programs that draw the report and the
 # libraries they need, except glibc, the driver's and CUDA's. WITH_TESTS=1 takes the tests along.

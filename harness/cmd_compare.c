@@ -1,4 +1,5 @@
 /* cmd_compare.c — `shardscale compare A B`. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +10,12 @@
 
 static const char usage[] =
     "shardscale compare A B [flags]   (-o table, csv or json)\n\n"
-    "Two sets of results, each a results folder, a merged file or a cell's .h5: time of B over time of A, cell by cell, as "
-    "the\n"
-    "median over fresh processes, the k-th of B over the k-th of A, with its exact 95% interval. B is FASTER or SLOWER if the\n"
-    "whole interval is more than 1% from 1, else SAME: no difference was found, only what lies outside of the interval is "
-    "ruled\n"
-    "out. From 6 processes on; fewer say nothing, since two processes of the same program differ by more than repetitions "
-    "show.\n"
-    "Measure both in turns, or what the machine does meanwhile looks like a difference:\n\n"
+    "Two sets of results, each a results folder, a merged file or a cell's .h5: time of B over time of A, cell by cell. It is\n"
+    "the median over fresh processes, the k-th of B over the k-th of A, with its exact 95% interval. B is FASTER or SLOWER if\n"
+    "the whole interval is more than 1% from 1, else SAME: no difference was found, and only what lies outside of the\n"
+    "interval is ruled out. Cells of fewer than 6 processes a side are judged by their repetitions, the interval widened by\n"
+    "three times the scatter of the other such cells of A and B; with fewer than 6 others: n too small.\n"
+    "Measure both sets in turns, or what the machine does meanwhile looks like a difference:\n\n"
     "  for k in 1 2 3 4 5 6 7 8; do\n"
     "      before/shardscale run latency --results A --repeats $k\n"
     "      after/shardscale run latency --results B --repeats $k\n"
@@ -93,11 +92,13 @@ static enum ss_err judge(const struct ss_comparison *c, const struct compare_fla
     note_lines("not compared:", &c->failed);
     ss_note("%zu cells in both: %zu SAME, %zu FASTER, %zu SLOWER, %zu n too small", c->pairs, c->count[SS_ORDER_SAME],
             c->count[SS_ORDER_FASTER], c->count[SS_ORDER_SLOWER], c->count[SS_ORDER_TOO_FEW]);
-    if (c->count[SS_ORDER_TOO_FEW])
-        ss_warn(
-            "%zu times are of fewer than %d fresh processes a side, which decides nothing; measure both sets in turns with run "
-            "--repeats 8",
-            c->count[SS_ORDER_TOO_FEW], SS_STATS_MIN);
+    if (c->ratios)
+        ss_note("geometric mean of B/A over %zu times: %.4f", c->ratios, exp(c->log_sum / (double)c->ratios));
+    if (c->few)
+        ss_warn("%zu times are of fewer than %d fresh processes a side, so a drift of the machine between the two sets is not "
+                "ruled "
+                "out; measure both in turns with run --repeats 8",
+                c->few, SS_STATS_MIN);
     if (c->hidden)
         ss_warn(
             "%zu times do not rule out that B is slower by %g %%; measure both sets on a quieter machine, with more --repeats",

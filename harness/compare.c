@@ -2,6 +2,7 @@
 #include "harness/compare.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,42 +101,100 @@ static void set_median(struct ss_table *t, size_t column, const struct ss_result
     ss_samples_free(&s);
 }
 
-static enum ss_err compare_time(struct ss_comparison *c, const struct ss_result *a, const struct ss_result *b,
-                                const char *metric, double slower_by)
+/* One time of one pair of cells. */
+struct timed {
+    const struct ss_result *a, *b;
+    const char *metric;
+    size_t offset;
+    struct ss_ratio r;
+};
+
+static bool has_ratio(const struct timed *t)
+{
+    return t->r.order != SS_ORDER_NO_TIME;
+}
+
+/* Standard deviation of ln(B/A) over the other cells of few processes, of the same metric. false: fewer than SS_STATS_MIN. */
+static bool scatter_of_others(double *sd, const struct timed *all, size_t n, size_t self)
+{
+    double sum = 0, squares = 0;
+    size_t others = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i == self || all[i].r.by_process || !has_ratio(&all[i]) || all[i].offset != all[self].offset)
+            continue;
+        const double x = log(all[i].r.ratio.value);
+        sum += x;
+        squares += x * x;
+        others++;
+    }
+    if (others < SS_STATS_MIN)
+        return false;
+    const double mean = sum / (double)others, square = squares / (double)others - mean * mean;
+    *sd = square > 0 ? sqrt(square * (double)others / (double)(others - 1)) : 0;
+    return true;
+}
+
+/* Repetitions of one process a side know nothing of the next process. How far single processes differ is seen in the other
+   cells: three standard deviations of theirs go into the interval, in quadrature, as uncertainty of its own (Thompson &
+   Ellison, "Dark uncertainty", Accred. Qual. Assur. 2011). A drift that all cells share is not in it. */
+static void judge_few_processes(struct ss_ratio *r, const struct timed *all, size_t n, size_t self)
+{
+    struct ss_estimate *e = &r->ratio;
+    double sd;
+    if (!e->has_interval || !scatter_of_others(&sd, all, n, self)) {
+        e->has_interval = false;
+    } else {
+        const double below = log(e->value / e->low), above = log(e->high / e->value);
+        e->low = e->value * exp(-hypot(below, 3 * sd));
+        e->high = e->value * exp(hypot(above, 3 * sd));
+    }
+    r->order = ss_order_of(e);
+}
+
+static void add_row(struct ss_comparison *c, const struct timed *p, double slower_by)
 {
     struct ss_table *t = &c->table;
-    struct ss_ratio r;
-    size_t offset = 0;
-    SS_REQUIRE(ss_metric_offset(&offset, metric));
-    SS_TRY(ss_samples_ratio(&r, a, b, offset));
-    if (!r.by_process && r.order != SS_ORDER_NO_TIME) { /* two processes differ by more than their repetitions tell */
-        r.order = SS_ORDER_TOO_FEW;
-        r.ratio.has_interval = false;
-    }
-    c->count[r.order]++;
-    if (r.order == SS_ORDER_SLOWER && r.ratio.value > 1 + slower_by) {
+    const struct ss_ratio *r = &p->r;
+    const struct ss_result *a = p->a, *b = p->b;
+    c->count[r->order]++;
+    c->few += has_ratio(p) && !r->by_process;
+    c->ratios += has_ratio(p);
+    c->log_sum += has_ratio(p) ? log(r->ratio.value) : 0;
+    if (r->order == SS_ORDER_SLOWER && r->ratio.value > 1 + slower_by) {
         c->slower++;
-        c->worst = r.ratio.value > c->worst ? r.ratio.value : c->worst;
+        c->worst = r->ratio.value > c->worst ? r->ratio.value : c->worst;
     }
-    c->hidden += (r.order == SS_ORDER_SAME || r.order == SS_ORDER_FASTER) && r.ratio.high > 1 + slower_by;
+    c->hidden += (r->order == SS_ORDER_SAME || r->order == SS_ORDER_FASTER) && r->ratio.high > 1 + slower_by;
     ss_table_row(t);
     ss_table_set(t, MODEL, a->cell.model, NULL);
     ss_table_set(t, VARIANT, a->cell.variant, NULL);
     set_count(t, TOKENS, a->cell.tokens);
     ss_table_set(t, BACKEND, a->cell.backend, NULL);
-    ss_table_set(t, METRIC, metric, NULL);
-    set_median(t, TIME_A, a, offset);
-    set_median(t, TIME_B, b, offset);
-    if (r.order != SS_ORDER_NO_TIME)
-        set_real(t, RATIO, r.ratio.value, 4);
-    if (r.ratio.has_interval) {
-        set_real(t, LOW, r.ratio.low, 4);
-        set_real(t, HIGH, r.ratio.high, 4);
+    ss_table_set(t, METRIC, p->metric, NULL);
+    set_median(t, TIME_A, a, p->offset);
+    set_median(t, TIME_B, b, p->offset);
+    if (has_ratio(p))
+        set_real(t, RATIO, r->ratio.value, 4);
+    if (r->ratio.has_interval) {
+        set_real(t, LOW, r->ratio.low, 4);
+        set_real(t, HIGH, r->ratio.high, 4);
     }
-    ss_table_set(t, VERDICT, ss_order_names[r.order], NULL);
+    ss_table_set(t, VERDICT, ss_order_names[r->order], NULL);
     set_count(t, N_A, ss_result_processes(a));
     set_count(t, N_B, ss_result_processes(b));
     ss_table_set(t, ID, a->cell.id, NULL);
+}
+
+static enum ss_err judge_times(struct ss_comparison *c, struct timed *all, size_t n, double slower_by)
+{
+    for (size_t i = 0; i < n; i++)
+        SS_TRY(ss_samples_ratio(&all[i].r, all[i].a, all[i].b, all[i].offset));
+    for (size_t i = 0; i < n; i++) {
+        struct timed t = all[i]; /* the others' scatter is that of what was measured */
+        if (has_ratio(&t) && !t.r.by_process)
+            judge_few_processes(&t.r, all, n, i);
+        add_row(c, &t, slower_by);
+    }
     return SS_OK;
 }
 
@@ -210,6 +269,9 @@ enum ss_err ss_compare_results(struct ss_comparison *c, const struct ss_set *a, 
                                const struct ss_text_list *metrics, double slower_by)
 {
     *c = (struct ss_comparison){0};
+    struct timed *timed = calloc(a->n * metrics->n + 1, sizeof *timed);
+    size_t n = 0;
+    SS_REQUIRE(timed);
     head(&c->table);
     for (size_t i = 0; i < b->n; i++)
         if (!find(a, b->cells[i].cell.id))
@@ -228,10 +290,15 @@ enum ss_err ss_compare_results(struct ss_comparison *c, const struct ss_set *a, 
             continue;
         }
         compare_counters(c, x, y);
-        for (size_t m = 0; m < metrics->n && !x->cell.reference; m++)
-            SS_TRY(compare_time(c, x, y, metrics->v[m], slower_by));
+        for (size_t m = 0; m < metrics->n && !x->cell.reference; m++) {
+            timed[n] = (struct timed){.a = x, .b = y, .metric = metrics->v[m]};
+            SS_REQUIRE(ss_metric_offset(&timed[n].offset, metrics->v[m]));
+            n++;
+        }
     }
-    return SS_OK;
+    enum ss_err err = judge_times(c, timed, n, slower_by);
+    free(timed);
+    return err;
 }
 
 void ss_comparison_free(struct ss_comparison *c)

@@ -1,5 +1,6 @@
 /* compare.h — two result sets side by side: cells paired by id, which holds neither machine nor commit; times as ratios with
-   their verdict (samples.h), which needs SS_STATS_MIN fresh processes on either side; counters exactly. */
+   their verdict (samples.h), counters exactly. Fewer than SS_STATS_MIN fresh processes on a side are judged by how far the
+   other such cells of the two sets scatter; where there are too few of these too, not at all. */
 #ifndef SS_COMPARE_H
 #define SS_COMPARE_H
 
@@ -21,6 +22,9 @@ struct ss_comparison {
     struct ss_table table; /* a row per cell and metric; ss_table_free */
     size_t pairs;          /* cells of both sets; references are held against each other by their counters only */
     size_t count[SS_N_ORDERS];
+    size_t ratios; /* times with a ratio B/A, and the sum of its logarithms */
+    double log_sum;
+    size_t few;       /* times of fewer than SS_STATS_MIN processes on a side */
     size_t slower;    /* verdict SLOWER, and by more than slower_by */
     double worst;     /* largest ratio among those */
     size_t hidden;    /* SAME or FASTER, and yet the interval allows slower_by */

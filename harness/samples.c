@@ -64,7 +64,7 @@ void ss_samples_free(struct ss_samples *s)
     *s = (struct ss_samples){0};
 }
 
-static enum ss_order order_of(const struct ss_estimate *ratio)
+enum ss_order ss_order_of(const struct ss_estimate *ratio)
 {
     if (!isfinite(ratio->value) || ratio->value <= 0)
         return SS_ORDER_NO_TIME;
@@ -113,7 +113,7 @@ enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *
     else if (x.n > 0 && y.n > 0)
         err = ss_median_ratio(&out->ratio, y.x, y.n, x.x, x.n, SS_BOOTSTRAP_SEED);
     if (x.n > 0 && y.n > 0)
-        out->order = order_of(&out->ratio);
+        out->order = ss_order_of(&out->ratio);
     ss_samples_free(&x);
     ss_samples_free(&y);
     return err;

@@ -42,6 +42,7 @@ enum ss_order {
 };
 extern const char *const ss_order_names[SS_N_ORDERS]; /* SAME, FASTER, SLOWER, n too small, no time */
 #define SS_MARGIN 0.01
+enum ss_order ss_order_of(const struct ss_estimate *ratio); /* NO_TIME: not finite or not positive */
 /* Philox is for weights; the bootstrap's SplitMix64 starts from this, the same for every comparison and on every machine. */
 enum { SS_BOOTSTRAP_SEED = 20240613 };
 struct ss_ratio {

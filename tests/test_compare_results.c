@@ -354,6 +354,66 @@ Test(comparing, one_process_a_side_decides_nothing)
     cr_expect(strstr(ss_last_error(), "--repeats 8"), "%s", ss_last_error());
 }
 
+/* ---- one process a side, judged by the others */
+
+enum { MANY = 40 };
+
+/* Cells of one process, 30 repetitions around 10 ms; the process of cell i is off by up to `spread`, cell `odd` slower by
+ * `factor`. */
+static void make_set(struct ss_set *s, double spread, size_t odd, double factor)
+{
+    static double x[2];
+    *s = (struct ss_set){.name = "made", .cells = calloc(MANY, sizeof *s->cells), .n = MANY};
+    for (size_t i = 0; i < MANY; i++) {
+        struct ss_result *r = &s->cells[i];
+        const double turn = 1;
+        x[0] = 1e7, x[1] = 1.002e7;
+        draw(r, x, 2, 1, 30, i == odd || odd == MANY ? factor : 1, spread, &turn);
+        r->cell = (struct ss_cell){.model = "m", .variant = "v2", .backend = "cpu", .phase = "prefill", .tokens = i};
+        snprintf(r->cell.id, sizeof r->cell.id, "%zu", i);
+    }
+}
+
+/* B's cell odd (MANY: every cell) takes factor times as long. */
+static struct ss_comparison compare_made(double spread, size_t odd, double factor)
+{
+    const struct ss_text_list metrics = {.n = 1, .v = {"online_ms"}};
+    struct ss_set a, b;
+    struct ss_comparison c;
+    make_set(&a, spread, MANY, 1);
+    make_set(&b, spread, odd, factor);
+    cr_assert_eq(ss_compare_results(&c, &a, &b, &metrics, 0.05), SS_OK);
+    cr_assert_eq(c.few, MANY);
+    ss_set_free(&a);
+    ss_set_free(&b);
+    return c;
+}
+
+Test(comparison, one_process_a_side_is_judged_by_how_far_the_others_scatter)
+{
+    size_t wrong = 0;
+    random_state = 5;
+    for (int t = 0; t < 50; t++) {
+        struct ss_comparison c = compare_made(0.1, MANY, 1);
+        wrong += c.count[SS_ORDER_FASTER] + c.count[SS_ORDER_SLOWER];
+        ss_comparison_free(&c);
+    }
+    cr_expect_leq(wrong, 50 * MANY / 100, "%zu of %d equal pairs differ", wrong, 50 * MANY);
+    struct ss_comparison c = compare_made(0.1, 3, 2);
+    cr_expect_eq(c.count[SS_ORDER_SLOWER], 1, "twice as long stands out");
+    ss_comparison_free(&c);
+    c = compare_made(0.1, 3, 1.05);
+    cr_expect_eq(c.count[SS_ORDER_SLOWER], 0, "5 % does not where single processes differ by 10 %");
+    ss_comparison_free(&c);
+    c = compare_made(0.002, 3, 1.05);
+    cr_expect_eq(c.count[SS_ORDER_SLOWER], 1, "it does where they are alike");
+    ss_comparison_free(&c);
+    c = compare_made(0, MANY, 1.05);
+    cr_expect_eq(c.count[SS_ORDER_SLOWER], MANY);
+    cr_expect_float_eq(exp(c.log_sum / (double)c.ratios), 1.05, 0.001);
+    ss_comparison_free(&c);
+}
+
 Test(comparing, one_byte_more_exits_4_and_is_named)
 {
     store("a", "v2", 1, 0, 20);
