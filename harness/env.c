@@ -176,7 +176,8 @@ static enum ss_err add_libraries(struct ss_pairs *env)
 /* Variables by which libraries can be told to behave differently. */
 static enum ss_err add_variables(struct ss_pairs *env)
 {
-    static const char *const name[] = {"OMP_NUM_THREADS", "OMP_PROC_BIND", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES"};
+    static const char *const name[] = {"OMP_NUM_THREADS", "OMP_PROC_BIND", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE",
+                                       "CUDA_VISIBLE_DEVICES"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
         const char *value = getenv(name[i]);
         SS_TRY(ss_pairs_add(env, name[i], "%s", value ? value : "unset"));

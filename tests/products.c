@@ -101,7 +101,8 @@ static void check_gemm(struct bed *t, size_t m, size_t n, size_t k, enum ss_type
 
 void check_gemms(struct bed *t)
 {
-    static const size_t shapes[][3] = {{1, 1, 1}, {3, 65, 7}, {8, 64, 64}, {5, 130, 1030}, {33, 17, 2049}};
+    static const size_t shapes[][3] = {{1, 1, 1},      {3, 65, 7},   {8, 64, 64},  {5, 130, 1030},
+                                       {9, 131, 1041}, {16, 66, 48}, {17, 3, 100}, {33, 17, 2049}};
     uint64_t s = 8;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int types = 0; types < 4; types++)

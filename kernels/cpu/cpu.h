@@ -18,6 +18,7 @@ struct ss_dev {
     enum cpu_isa isa; /* widest instruction set of this CPU, or what SHARDSCALE_CPU asked for */
     const struct cpu_dot *dot;
     const struct cpu_attend_u64 *attend; /* NULL: no fast path */
+    const struct cpu_few *few;           /* NULL: no fast path */
     const struct cpu_aes *aes;
     uint64_t *mark_ns;
     size_t n_marks;
@@ -49,6 +50,15 @@ enum ss_err cpu_gemm(struct ss_dev *dev, float *out, const void *a, enum ss_type
 uint16_t cpu_bf16(float x);
 /* out[first .. first + n) of type act (SS_F32 or SS_BF16) = x */
 void cpu_store(void *out, enum ss_type act, size_t first, const float *x, size_t n);
+
+/* ---- gemm_few.c: float product of up to CPU_FEW tokens with bf16 weights */
+enum { CPU_FEW = 16, CPU_FEW_TOKENS = 8, CPU_FEW_ROWS = 2 };
+struct cpu_few {
+    size_t tokens; /* of one call, at most CPU_FEW_TOKENS */
+    /* sum[t][r] = a[t] . w[r] over k values, for `tokens` pointers at a and CPU_FEW_ROWS at w, which may be equal */
+    void (*run)(float (*sum)[CPU_FEW_ROWS], const float *const *a, const uint16_t *const *w, size_t k);
+};
+extern const struct cpu_few cpu_few_avx2, cpu_few_avx512;
 
 /* ---- attention.c */
 enum ss_err cpu_attention(struct ss_dev *dev, void *out, enum ss_type act, const float *qkv, float *k_cache, float *v_cache,

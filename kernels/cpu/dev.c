@@ -19,7 +19,7 @@ static bool has_isa(enum cpu_isa isa)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vnni");
     case CPU_AVX2:
-        return __builtin_cpu_supports("avx2");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     default:
         return true;
     }
@@ -57,6 +57,7 @@ enum ss_err cpu_open(struct ss_dev **dev, const struct ss_dev_options *o)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static const struct cpu_dot *const dots[CPU_N_ISA] = {NULL, &cpu_dot_avx2, &cpu_dot_avx512};
     static const struct cpu_attend_u64 *const attends[CPU_N_ISA] = {NULL, &cpu_attend_avx2, &cpu_attend_avx512};
+    static const struct cpu_few *const fews[CPU_N_ISA] = {NULL, &cpu_few_avx2, &cpu_few_avx512};
     enum cpu_isa isa;
     *dev = NULL;
     SS_TRY(choose_isa(&isa));
@@ -72,6 +73,7 @@ enum ss_err cpu_open(struct ss_dev **dev, const struct ss_dev_options *o)
     d->isa = isa;
     d->dot = dots[isa];
     d->attend = attends[isa];
+    d->few = fews[isa];
     d->aes = cpu_aes_choose(isa);
     *dev = d;
     return SS_OK;

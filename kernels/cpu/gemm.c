@@ -1,4 +1,5 @@
-/* gemm.c — float product: OpenBLAS on tiles of weight rows, bf16 weights widened tile by tile into a cache-sized scratch. */
+/* gemm.c — float product: OpenBLAS on tiles of weight rows, bf16 weights widened tile by tile into a cache-sized scratch; few
+   tokens by gemm_few.c. */
 #include "kernels/cpu/cpu.h"
 
 #include <cblas.h>
@@ -48,6 +49,7 @@ __attribute__((target("avx2"))) static void widen_avx2(float *out, const uint16_
 }
 
 struct product {
+    const struct cpu_few *few; /* NULL: by BLAS */
     void (*widen)(float *out, const uint16_t *x, size_t n);
     float *out;
     const float *a;
@@ -62,6 +64,28 @@ static void multiply(const struct product *p, size_t row0, size_t rows, size_t c
                 (int)ldw, 1, p->out + row0, (int)p->w->rows);
 }
 
+/* out (m, rows) += a times rows of bf16 weights from row0 on. Where a block has fewer tokens or rows, its last one is computed
+   again and dropped. */
+static void multiply_few(const struct product *p, size_t row0, size_t rows)
+{
+    const size_t n = p->w->rows, k = p->w->cols, m = p->m, step = p->few->tokens;
+    for (size_t r = 0; r < rows; r += CPU_FEW_ROWS)
+        for (size_t t = 0; t < m; t += step) {
+            float sum[CPU_FEW_TOKENS][CPU_FEW_ROWS];
+            const float *a[CPU_FEW_TOKENS];
+            const uint16_t *w[CPU_FEW_ROWS];
+            const size_t tokens = m - t < step ? m - t : step, here = rows - r < CPU_FEW_ROWS ? rows - r : CPU_FEW_ROWS;
+            for (size_t i = 0; i < step; i++)
+                a[i] = p->a + (t + (i < tokens ? i : tokens - 1)) * k;
+            for (size_t j = 0; j < CPU_FEW_ROWS; j++)
+                w[j] = (const uint16_t *)p->w->data + (row0 + r + (j < here ? j : here - 1)) * k;
+            p->few->run(sum, a, w, k);
+            for (size_t i = 0; i < tokens; i++)
+                for (size_t j = 0; j < here; j++)
+                    p->out[(t + i) * n + row0 + r + j] += sum[i][j];
+        }
+}
+
 static void tile(const struct product *p, float *scratch, size_t row0, const float *bias, bool accumulate)
 {
     const size_t n = p->w->rows, k = p->w->cols, rows = n - row0 < TILE_ROWS ? n - row0 : TILE_ROWS;
@@ -72,6 +96,10 @@ static void tile(const struct product *p, float *scratch, size_t row0, const flo
     }
     if (p->w->type == SS_F32) {
         multiply(p, row0, rows, 0, k, (const float *)p->w->data + row0 * k, k);
+        return;
+    }
+    if (p->few) {
+        multiply_few(p, row0, rows);
         return;
     }
     const uint16_t *w = p->w->data;
@@ -90,7 +118,12 @@ enum ss_err cpu_gemm(struct ss_dev *dev, float *out, const void *a, enum ss_type
     SS_REQUIRE(w->type == SS_F32 || w->type == SS_BF16);
     SS_REQUIRE(m <= INT_MAX && w->rows <= INT_MAX && w->cols <= INT_MAX);
     const size_t k = w->cols, tile_values = TILE_ROWS * TILE_COLS, wide = act == SS_BF16 ? m * k : 0;
-    struct product p = {.widen = dev->isa >= CPU_AVX2 ? widen_avx2 : widen_portable, .out = out, .a = a, .w = w, .m = m};
+    struct product p = {.few = m <= CPU_FEW ? dev->few : NULL,
+                        .widen = dev->isa >= CPU_AVX2 ? widen_avx2 : widen_portable,
+                        .out = out,
+                        .a = a,
+                        .w = w,
+                        .m = m};
     void *work;
     SS_TRY(cpu_work(dev, &work, ((size_t)dev->threads * tile_values + wide) * sizeof(float)));
     float *scratch = work;
