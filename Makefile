@@ -153,7 +153,7 @@ timing: timing-deps
 	@$(MAKE) --no-print-directory $B/timing
 	@SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE_CPU=portable OMP_WAIT_POLICY=passive valgrind --quiet --error-limit=no $B/timing
 
-# How often compare is right about real runs, 12 comparisons a trial; nine take ten minutes, in which the machine is left alone.
+# How often compare is right about real runs, 12 comparisons a trial; nine take half an hour, in which the machine is left alone.
 TRIALS := 9
 $B/trials: $B/tests/trials/main.o $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)

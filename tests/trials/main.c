@@ -1,7 +1,7 @@
-/* main.c — `make trials`: what `shardscale compare` says of real runs. A trial measures one experiment twice, in two folders
-   that take turns, PROCESSES fresh processes of each cell a side, and compares them: the same program, so SAME is right. Then
-   every time of B is taken FACTOR times and compared again: SLOWER is right. The same again with the first process of each cell
-   only. Prints a table; asserts nothing, since a test machine has other work. */
+/* main.c — `make trials`: what `shardscale compare` says of real runs. A trial measures every cell of an experiment twice, in
+   two folders, PROCESSES fresh processes a side, cell by cell and in turns, and compares them: the same program, so SAME is
+   right. Then every time of B is taken FACTOR times and compared again: SLOWER is right. The same again with the first process
+   of each cell only. Prints a table; asserts nothing, since a test machine has other work. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "harness/compare.h"
 #include "harness/config.h"
 
-enum { PROCESSES = 8, ROWS = 4 };
+enum { PROCESSES = 20, ROWS = 4 };
 #define FACTOR 1.05
 
 static const struct {
@@ -35,6 +35,37 @@ static int call(const char *format, ...)
     va_end(args);
     int status = system(command);
     return WIFEXITED(status) ? WEXITSTATUS(status) : SS_CELLS;
+}
+
+/* The k-th process of the cells of `experiment` that match `only`, in folder/a and folder/b; which comes first changes with k.
+ */
+static int measure(const char *experiment, const char *folder, const char *only, int k)
+{
+    int status = 0;
+    for (int i = 0; i < 2 && status == 0; i++)
+        status = call("'%s' run '%s' -q --results '%s/%c' --repeats %d -E '%s' >/dev/null", getenv("SHARDSCALE"), experiment,
+                      folder, "ab"[(i + k) % 2], k, only);
+    return status;
+}
+
+/* Both sides of all cells, one cell after the other: the closer in time the two processes of a pair, the more of the machine's
+   state they share. */
+static int measure_all(const char *experiment, const char *folder, const struct ss_filter *all)
+{
+    struct ss_set set;
+    char name[256], only[256];
+    int status = measure(experiment, folder, "tokens>0", 1); /* the references, too */
+    snprintf(name, sizeof name, "%s/a", folder);
+    if (status != 0 || ss_set_open(&set, name, all) != SS_OK)
+        return status ? status : SS_RESULTS;
+    for (size_t i = 0; i < set.n && status == 0; i++) {
+        const struct ss_cell *c = &set.cells[i].cell;
+        snprintf(only, sizeof only, "model==%s && variant==%s", c->model, c->variant);
+        for (int k = 2; k <= PROCESSES && status == 0 && !c->reference; k++)
+            status = measure(experiment, folder, only, k);
+    }
+    ss_set_free(&set);
+    return status;
 }
 
 static void keep_first_process(struct ss_set *s)
@@ -69,10 +100,8 @@ static enum ss_err compare(struct row *row, const struct ss_set *a, const struct
     return err;
 }
 
-static enum ss_err compare_each_way(struct row row[ROWS], const char *folder)
+static enum ss_err compare_each_way(struct row row[ROWS], const char *folder, const struct ss_filter *all)
 {
-    struct ss_filter *all;
-    SS_TRY(ss_filter_parse(&all, NULL));
     enum ss_err err = SS_OK;
     for (int k = 0; k < ROWS && err == SS_OK; k++) {
         struct ss_set set[2] = {0};
@@ -89,7 +118,6 @@ static enum ss_err compare_each_way(struct row row[ROWS], const char *folder)
         ss_set_free(&set[0]);
         ss_set_free(&set[1]);
     }
-    ss_filter_free(all);
     return err;
 }
 
@@ -108,24 +136,24 @@ int main(int argc, char **argv)
 {
     struct row row[ROWS] = {0};
     char folder[] = "/tmp/shardscale-trials-XXXXXX";
-    const char *program = getenv("SHARDSCALE");
     uint64_t trials;
-    if (argc != 3 || !program || ss_parse_u64(&trials, argv[2], 1, 1000, "trials") != SS_OK || !mkdtemp(folder)) {
+    struct ss_filter *all;
+    if (argc != 3 || !getenv("SHARDSCALE") || ss_filter_parse(&all, NULL) != SS_OK ||
+        ss_parse_u64(&trials, argv[2], 1, 1000, "trials") != SS_OK || !mkdtemp(folder)) {
         fprintf(stderr, "usage: SHARDSCALE=build/cpu/shardscale trials EXPERIMENT.ini TRIALS\n");
         return SS_USAGE;
     }
     int status = 0;
     for (int t = 1; t <= (int)trials && status == 0; t++) {
-        for (int k = 1; k <= PROCESSES && status == 0; k++)
-            for (int set = 0; set < 2 && status == 0; set++)
-                status =
-                    call("'%s' run '%s' -q --results '%s/%c' --repeats %d >/dev/null", program, argv[1], folder, "ab"[set], k);
+        status = measure_all(argv[1], folder, all);
         if (status == 0)
-            status = (int)compare_each_way(row, folder);
+            status = (int)compare_each_way(row, folder, all);
         fprintf(stderr, "trial %d of %" PRIu64 "\n", t, trials);
         status = status ? status : call("rm -rf '%s'/?", folder);
     }
-    call("rm -rf '%s'", folder);
+    const int removed = call("rm -rf '%s'", folder);
+    status = status ? status : removed;
+    ss_filter_free(all);
     if (status == 0)
         print(row, (int)trials);
     return status;
