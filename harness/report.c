@@ -42,37 +42,69 @@ static size_t answers(const struct ss_report *r, const struct ss_experiment *e, 
     return n;
 }
 
-static size_t overlap(const struct ss_report *r, const struct ss_experiment *e)
+/* How much of an experiment is stored, references left out. */
+struct share {
+    size_t have, cells;
+};
+
+static struct share share_of(const struct ss_report *r, const struct ss_experiment *e)
 {
     const struct ss_result *found[1];
-    size_t n = 0;
-    for (size_t i = 0; i < e->n_cells; i++)
-        n += !e->cells[i].reference && answers(r, e, &e->cells[i], found, 1) > 0;
-    return n;
+    struct share s = {0};
+    for (size_t i = 0; i < e->n_cells; i++) {
+        s.cells += !e->cells[i].reference;
+        s.have += !e->cells[i].reference && answers(r, e, &e->cells[i], found, 1) > 0;
+    }
+    return s;
 }
 
-/* The profile and backend of which most cells are stored; of equals, the one that lacks fewer. */
-static enum ss_err choose_profile(const struct ss_report *r, struct ss_view *v, const char *name)
+/* ---- which profile and backend a campaign was measured with */
+static const char *const profiles[] = {"smoke", "cpu", "gpu"}, *const backends[] = {"cpu", "cuda"};
+enum { N_BACKENDS = 2, N_KINDS = 3 * N_BACKENDS };
+
+static enum ss_err read_kind(struct ss_experiment *e, const struct ss_report *r, const char *name, size_t kind)
 {
-    static const char *const profiles[] = {"smoke", "cpu", "gpu"}, *const backends[] = {"cpu", "cuda"};
-    size_t best = 0, best_lacks = 0;
-    for (int p = 0; p < 3; p++)
-        for (int b = 0; b < 2; b++) {
-            struct ss_experiment e;
-            SS_TRY(ss_experiment_read(&e, name, profiles[p], backends[b], r->cells[0].cell.seed));
-            size_t have = overlap(r, &e), lacks = e.n_cells - have;
-            bool first = p == 0 && b == 0;
-            if (first || have > best || (have == best && lacks < best_lacks)) {
-                ss_experiment_free(&v->e);
-                v->e = e;
-                best = have;
-                best_lacks = lacks;
-                snprintf(v->profile, sizeof v->profile, "%s", profiles[p]);
-            } else {
-                ss_experiment_free(&e);
-            }
-        }
+    return ss_experiment_read(e, name, profiles[kind / N_BACKENDS], backends[kind % N_BACKENDS], r->cells[0].cell.seed);
+}
+
+static enum ss_err shares_of(struct share s[N_KINDS], const struct ss_report *r, const char *name)
+{
+    for (size_t k = 0; k < N_KINDS; k++) {
+        struct ss_experiment e;
+        SS_TRY(read_kind(&e, r, name, k));
+        s[k] = share_of(r, &e);
+        ss_experiment_free(&e);
+    }
     return SS_OK;
+}
+
+/* The kind of which most cells are stored, over all n experiments. */
+static size_t kind_of_campaign(const struct share (*s)[N_KINDS], size_t n)
+{
+    size_t best = 0, most = 0;
+    for (size_t k = 0; k < N_KINDS; k++) {
+        size_t have = 0;
+        for (size_t i = 0; i < n; i++)
+            have += s[i][k].have;
+        if (have > most) {
+            best = k;
+            most = have;
+        }
+    }
+    return best;
+}
+
+/* The campaign's kind where at least half of the experiment is there, so that a lost cell is missed and no smaller profile
+   which happens to share its cells stands in; else the one of which most is stored, of equals the one that lacks fewer. */
+static size_t kind_of_experiment(const struct share s[N_KINDS], size_t campaign)
+{
+    if (s[campaign].have > 0 && 2 * s[campaign].have >= s[campaign].cells)
+        return campaign;
+    size_t best = 0;
+    for (size_t k = 1; k < N_KINDS; k++)
+        if (s[k].have > s[best].have || (s[k].have == s[best].have && s[k].cells < s[best].cells))
+            best = k;
+    return best;
 }
 
 static enum ss_err placeholder(struct ss_result *out, const struct ss_view *v, const struct ss_cell *c)
@@ -93,7 +125,7 @@ static enum ss_err fill_view(const struct ss_report *r, struct ss_view *v)
     v->row = calloc(e->n_cells * MOST + 1, sizeof *v->row);
     v->missing = calloc(e->n_cells + 1, sizeof *v->missing);
     SS_REQUIRE(v->row && v->missing);
-    if (overlap(r, e) == 0)
+    if (share_of(r, e).have == 0)
         return SS_OK;
     for (size_t i = 0; i < e->n_cells; i++) {
         if (e->cells[i].reference)
@@ -137,22 +169,32 @@ static bool only_shares(const struct ss_report *r, const struct ss_view *v)
     return true;
 }
 
+static enum ss_err open_view(struct ss_report *r, struct ss_view *v, const char *name, size_t kind)
+{
+    SS_TRY(read_kind(&v->e, r, name, kind));
+    snprintf(v->profile, sizeof v->profile, "%s", profiles[kind / N_BACKENDS]);
+    r->n_views++;
+    return fill_view(r, v);
+}
+
 static enum ss_err open_views(struct ss_report *r)
 {
     char **names = NULL;
     size_t n = 0;
     SS_TRY(ss_experiment_list(&names, &n));
+    struct share(*shares)[N_KINDS] = calloc(n + 1, sizeof *shares);
     r->view = calloc(n + 1, sizeof *r->view);
-    SS_REQUIRE(r->view);
+    SS_REQUIRE(r->view && shares);
     enum ss_err err = SS_OK;
-    for (size_t i = 0; i < n; i++) {
-        if (err == SS_OK)
-            err = choose_profile(r, &r->view[r->n_views], names[i]);
-        if (err == SS_OK)
-            err = fill_view(r, &r->view[r->n_views++]);
+    for (size_t i = 0; i < n && err == SS_OK; i++)
+        err = shares_of(shares[i], r, names[i]);
+    const size_t campaign = kind_of_campaign(shares, n);
+    for (size_t i = 0; i < n && err == SS_OK; i++)
+        err = open_view(r, &r->view[i], names[i], kind_of_experiment(shares[i], campaign));
+    for (size_t i = 0; i < n; i++)
         free(names[i]);
-    }
     free(names);
+    free(shares);
     for (size_t i = 0; i < r->n_views && err == SS_OK; i++)
         if (only_shares(r, &r->view[i]))
             r->view[i].n = r->view[i].n_missing = 0;

@@ -362,6 +362,53 @@ Test(report, a_cell_of_another_placement_is_missing, .init = make_results, .fini
     ss_text_free(&csv);
 }
 
+static void store_some(const char *name, const char *profile, bool (*wanted)(const struct ss_cell *))
+{
+    struct ss_experiment e;
+    cr_assert_eq(ss_experiment_read(&e, name, profile, "cpu", 1), SS_OK, "%s", ss_last_error());
+    for (size_t i = 0; i < e.n_cells; i++)
+        if (wanted(&e.cells[i]))
+            store_cell(&e.cells[i]);
+    ss_experiment_free(&e);
+}
+
+static bool every(const struct ss_cell *c)
+{
+    return c->tokens > 0;
+}
+
+static bool but_plain_72b(const struct ss_cell *c)
+{
+    return c->reference || strcmp(c->model, "doc-72b") != 0 || strcmp(c->variant, "plain") != 0;
+}
+
+static bool cc_of_1_5b(const struct ss_cell *c)
+{
+    return strcmp(c->model, "doc-1.5b") == 0 && strcmp(c->variant, "v3-cc") == 0;
+}
+
+/* Of latency half of the cpu profile's 24 cells and, measured for other questions, all 12 of the smoke profile: the campaign is
+   a cpu campaign that lacks cells, not a complete smoke one. */
+Test(report, a_smaller_profile_does_not_stand_in_for_the_campaigns_own)
+{
+    ss_set_quiet(1);
+    scratch_dir(dir);
+    enter_small_home();
+    store_some("architecture", "cpu", but_plain_72b);
+    store_some("latency", "cpu", cc_of_1_5b);
+    store_some("latency", "smoke", every);
+    struct ss_report r;
+    cr_assert_eq(ss_report_open(&r, dir), SS_OK, "%s", ss_last_error());
+    const struct ss_view *v = r.view;
+    while (v < r.view + r.n_views && strcmp(v->e.name, "latency") != 0)
+        v++;
+    cr_assert_lt(v, r.view + r.n_views);
+    cr_expect_str_eq(v->profile, "cpu");
+    cr_expect_eq(v->n, 24);
+    cr_expect_eq(v->n_missing, 12);
+    ss_report_close(&r);
+}
+
 Test(report, a_removed_dataset_is_an_error, .init = make_results, .fini = remove_results)
 {
     char path[512];
