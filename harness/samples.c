@@ -79,7 +79,7 @@ enum ss_order ss_order_of(const struct ss_estimate *ratio)
 static void ratio_of_pairs(struct ss_estimate *e, const struct ss_samples *y, const struct ss_samples *x)
 {
     const size_t n = x->n < y->n ? x->n : y->n;
-    double *ratio = malloc(n * sizeof *ratio);
+    double *ratio = malloc((n + 1) * sizeof *ratio);
     bool all = true;
     SS_REQUIRE(ratio);
     for (size_t k = 0; k < n; k++) {
