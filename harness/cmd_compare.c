@@ -96,14 +96,13 @@ static enum ss_err judge(const struct ss_comparison *c, const struct compare_fla
     if (c->ratios)
         ss_note("geometric mean of B/A over %zu times: %.4f", c->ratios, exp(c->log_sum / (double)c->ratios));
     if (c->few)
-        ss_warn("%zu times are of fewer than %d fresh processes a side, so a drift of the machine between the two sets is not "
-                "ruled "
-                "out; measure both in turns with run --repeats 8",
+        ss_warn("%zu times are of fewer than %d fresh processes a side, so a drift of the machine between the two sets "
+                "is not ruled out; measure both in turns with run --repeats 8",
                 c->few, SS_STATS_MIN);
     if (c->hidden)
-        ss_warn(
-            "%zu times do not rule out that B is slower by %g %%; measure both sets on a quieter machine, with more --repeats",
-            c->hidden, 100 * f->slower_by);
+        ss_warn("%zu times do not rule out that B is slower by %g %%; measure both sets on a quieter machine, with more "
+                "--repeats",
+                c->hidden, 100 * f->slower_by);
     if (c->n_differ)
         SS_FAIL(SS_COUNTS, "counters of %zu cells differ; the first: %s", c->n_differ, c->differ);
     if (c->pairs == 0)

@@ -106,7 +106,7 @@ enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *
         x.x[i] += plus_a;
     for (size_t i = 0; i < y.n; i++)
         y.x[i] += plus_b;
-    *out = (struct ss_ratio){.by_process = x.by_process && y.by_process, .n_a = x.n, .n_b = y.n, .order = SS_ORDER_NO_TIME};
+    *out = (struct ss_ratio){.by_process = x.by_process && y.by_process, .order = SS_ORDER_NO_TIME};
     enum ss_err err = SS_OK;
     if (out->by_process)
         ratio_of_pairs(&out->ratio, &y, &x);

@@ -49,7 +49,6 @@ struct ss_ratio {
     struct ss_estimate ratio; /* time of b / time of a */
     enum ss_order order;      /* of b beside a */
     bool by_process;          /* on both sides */
-    size_t n_a, n_b;          /* samples */
 };
 SS_CHECKED enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b,
                                         size_t offset);

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "kernels/backend.h"
 
@@ -48,6 +49,13 @@ enum ss_err cpu_gemm(struct ss_dev *dev, float *out, const void *a, enum ss_type
                      const float *bias, bool accumulate);
 /* Round to nearest, ties to even; NaN stays NaN. */
 uint16_t cpu_bf16(float x);
+static inline float cpu_widen(uint16_t bf16)
+{
+    const uint32_t bits = (uint32_t)bf16 << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
 /* out[first .. first + n) of type act (SS_F32 or SS_BF16) = x */
 void cpu_store(void *out, enum ss_type act, size_t first, const float *x, size_t n);
 

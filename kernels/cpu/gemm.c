@@ -32,10 +32,8 @@ void cpu_store(void *out, enum ss_type act, size_t first, const float *x, size_t
 
 static void widen_portable(float *out, const uint16_t *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u = (uint32_t)x[i] << 16;
-        memcpy(out + i, &u, sizeof u);
-    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = cpu_widen(x[i]);
 }
 
 __attribute__((target("avx2"))) static void widen_avx2(float *out, const uint16_t *x, size_t n)

@@ -3,17 +3,8 @@
 #include "kernels/cpu/cpu.h"
 
 #include <immintrin.h>
-#include <string.h>
 
 enum { TOKENS_AVX512 = 8, TOKENS_AVX2 = 4 };
-
-static float widen(uint16_t x)
-{
-    const uint32_t u = (uint32_t)x << 16;
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
 
 static void add_rest(float (*sum)[CPU_FEW_ROWS], size_t tokens, const float *const *a, const uint16_t *const *w, size_t from,
                      size_t k)
@@ -21,7 +12,7 @@ static void add_rest(float (*sum)[CPU_FEW_ROWS], size_t tokens, const float *con
     for (size_t l = from; l < k; l++)
         for (size_t t = 0; t < tokens; t++)
             for (size_t r = 0; r < CPU_FEW_ROWS; r++)
-                sum[t][r] += a[t][l] * widen(w[r][l]);
+                sum[t][r] += a[t][l] * cpu_widen(w[r][l]);
 }
 
 #define AVX512 __attribute__((target("avx512f,avx512bw")))
