@@ -155,11 +155,12 @@ timing: timing-deps
 
 # How often compare is right about real runs, 12 comparisons a trial; nine take half an hour, in which the machine is left alone.
 TRIALS := 9
+PROCESSES := 20
 $B/trials: $B/tests/trials/main.o $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)
 	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(if $(CU),$(CUDA_LIBS))
 trials: all $B/trials
-	@SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE='$(CURDIR)/$B/shardscale' $B/trials tests/data/trials.ini $(TRIALS)
+	@SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE='$(CURDIR)/$B/shardscale' $B/trials tests/data/trials.ini $(TRIALS) $(PROCESSES)
 
 # A folder that runs on another x86-64 Linux (glibc 2.36 or newer): the program, its data, the programs that draw the report and the
 # libraries they need, except glibc, the driver's and CUDA's. WITH_TESTS=1 takes the tests along.

@@ -1,7 +1,8 @@
 /* main.c — `make trials`: what `shardscale compare` says of real runs. A trial measures every cell of an experiment twice, in
    two folders, PROCESSES fresh processes a side, cell by cell and in turns, and compares them: the same program, so SAME is
    right. Then every time of B is taken FACTOR times and compared again: SLOWER is right. The same again with the first process
-   of each cell only. Prints a table; asserts nothing, since a test machine has other work. */
+   of each cell only. FLAG: a flag of `shardscale run`, such as --backend=cuda. Prints a table; asserts nothing, since a test
+   machine has other work. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,16 +14,19 @@
 #include "harness/compare.h"
 #include "harness/config.h"
 
-enum { PROCESSES = 20, ROWS = 4 };
+enum { ROWS = 4 };
 #define FACTOR 1.05
 
-static const struct {
-    int processes;
-    double factor;
-} kind[ROWS] = {{PROCESSES, 1}, {PROCESSES, FACTOR}, {1, 1}, {1, FACTOR}};
-
 struct row { /* verdicts of one kind over all trials */
+    bool one_process;
+    double factor;
     size_t cells, order[SS_N_ORDERS];
+};
+
+struct runs { /* how the cells are measured */
+    const char *experiment, *flag;
+    int processes;
+    char folder[64];
 };
 
 static int call(const char *format, ...) SS_PRINTF(1, 2);
@@ -37,32 +41,31 @@ static int call(const char *format, ...)
     return WIFEXITED(status) ? WEXITSTATUS(status) : SS_CELLS;
 }
 
-/* The k-th process of the cells of `experiment` that match `only`, in folder/a and folder/b; which comes first changes with k.
- */
-static int measure(const char *experiment, const char *folder, const char *only, int k)
+/* The k-th process of the cells that match `only`, in folder/a and folder/b; which comes first changes with k. */
+static int measure(const struct runs *r, const char *only, int k)
 {
     int status = 0;
     for (int i = 0; i < 2 && status == 0; i++)
-        status = call("'%s' run '%s' -q --results '%s/%c' --repeats %d -E '%s' >/dev/null", getenv("SHARDSCALE"), experiment,
-                      folder, "ab"[(i + k) % 2], k, only);
+        status = call("'%s' run '%s' -q %s --results '%s/%c' --repeats %d -E '%s' >/dev/null", getenv("SHARDSCALE"),
+                      r->experiment, r->flag, r->folder, "ab"[(i + k) % 2], k, only);
     return status;
 }
 
 /* Both sides of all cells, one cell after the other: the closer in time the two processes of a pair, the more of the machine's
    state they share. */
-static int measure_all(const char *experiment, const char *folder, const struct ss_filter *all)
+static int measure_all(const struct runs *r, const struct ss_filter *all)
 {
     struct ss_set set;
     char name[256], only[256];
-    int status = measure(experiment, folder, "tokens>0", 1); /* the references, too */
-    snprintf(name, sizeof name, "%s/a", folder);
+    int status = measure(r, "tokens>0", 1); /* the references, too */
+    snprintf(name, sizeof name, "%s/a", r->folder);
     if (status != 0 || ss_set_open(&set, name, all) != SS_OK)
         return status ? status : SS_RESULTS;
     for (size_t i = 0; i < set.n && status == 0; i++) {
         const struct ss_cell *c = &set.cells[i].cell;
         snprintf(only, sizeof only, "model==%s && variant==%s", c->model, c->variant);
-        for (int k = 2; k <= PROCESSES && status == 0 && !c->reference; k++)
-            status = measure(experiment, folder, only, k);
+        for (int k = 2; k <= r->processes && status == 0 && !c->reference; k++)
+            status = measure(r, only, k);
     }
     ss_set_free(&set);
     return status;
@@ -109,10 +112,10 @@ static enum ss_err compare_each_way(struct row row[ROWS], const char *folder, co
         for (int i = 0; i < 2 && err == SS_OK; i++) {
             snprintf(name[i], sizeof name[i], "%s/%c", folder, "ab"[i]);
             err = ss_set_open(&set[i], name[i], all);
-            if (kind[k].processes == 1)
+            if (row[k].one_process)
                 keep_first_process(&set[i]);
         }
-        slow_down(&set[1], kind[k].factor);
+        slow_down(&set[1], row[k].factor);
         if (err == SS_OK)
             err = compare(&row[k], &set[0], &set[1]);
         ss_set_free(&set[0]);
@@ -121,40 +124,45 @@ static enum ss_err compare_each_way(struct row row[ROWS], const char *folder, co
     return err;
 }
 
-static void print(const struct row row[ROWS], int trials)
+static void print(const struct row row[ROWS], int trials, int processes)
 {
     printf("%d trials: every cell measured twice, in turns.\n\n", trials);
     printf("| fresh processes a side | time of B | comparisons | SAME | FASTER | SLOWER | n too small |\n");
     printf("|---:|---:|---:|---:|---:|---:|---:|\n");
     for (int k = 0; k < ROWS; k++)
-        printf("| %d | x %g | %zu | %zu | %zu | %zu | %zu |\n", kind[k].processes, kind[k].factor, row[k].cells,
+        printf("| %d | x %g | %zu | %zu | %zu | %zu | %zu |\n", row[k].one_process ? 1 : processes, row[k].factor, row[k].cells,
                row[k].order[SS_ORDER_SAME], row[k].order[SS_ORDER_FASTER], row[k].order[SS_ORDER_SLOWER],
                row[k].order[SS_ORDER_TOO_FEW]);
 }
 
 int main(int argc, char **argv)
 {
-    struct row row[ROWS] = {0};
-    char folder[] = "/tmp/shardscale-trials-XXXXXX";
-    uint64_t trials;
+    struct row row[ROWS] = {{.factor = 1}, {.factor = FACTOR}, {true, .factor = 1}, {true, .factor = FACTOR}};
+    struct runs runs = {.folder = "/tmp/shardscale-trials-XXXXXX"};
+    uint64_t trials, processes;
     struct ss_filter *all;
-    if (argc != 3 || !getenv("SHARDSCALE") || ss_filter_parse(&all, NULL) != SS_OK ||
-        ss_parse_u64(&trials, argv[2], 1, 1000, "trials") != SS_OK || !mkdtemp(folder)) {
-        fprintf(stderr, "usage: SHARDSCALE=build/cpu/shardscale trials EXPERIMENT.ini TRIALS\n");
+    if (argc < 4 || argc > 5 || !getenv("SHARDSCALE") || ss_filter_parse(&all, NULL) != SS_OK ||
+        ss_parse_u64(&trials, argv[2], 1, 1000, "trials") != SS_OK ||
+        ss_parse_u64(&processes, argv[3], 2, 1000, "processes") != SS_OK || !mkdtemp(runs.folder)) {
+        fprintf(stderr, "usage: SHARDSCALE=build/cpu/shardscale trials EXPERIMENT.ini TRIALS PROCESSES [FLAG]\n");
         return SS_USAGE;
     }
+    runs.experiment = argv[1];
+    runs.processes = (int)processes;
+    runs.flag = argc > 4 ? argv[4] : "";
     int status = 0;
     for (int t = 1; t <= (int)trials && status == 0; t++) {
-        status = measure_all(argv[1], folder, all);
+        status = measure_all(&runs, all);
         if (status == 0)
-            status = (int)compare_each_way(row, folder, all);
-        fprintf(stderr, "trial %d of %" PRIu64 "\n", t, trials);
-        status = status ? status : call("rm -rf '%s'/?", folder);
+            status = (int)compare_each_way(row, runs.folder, all);
+        fprintf(stderr, "trial %d of %" PRIu64 ": SAME is right in %zu of %zu, SLOWER in %zu of %zu\n", t, trials,
+                row[0].order[SS_ORDER_SAME], row[0].cells, row[1].order[SS_ORDER_SLOWER], row[1].cells);
+        status = status ? status : call("rm -rf '%s'/?", runs.folder);
     }
-    const int removed = call("rm -rf '%s'", folder);
+    const int removed = call("rm -rf '%s'", runs.folder);
     status = status ? status : removed;
     ss_filter_free(all);
     if (status == 0)
-        print(row, (int)trials);
+        print(row, (int)trials, (int)processes);
     return status;
 }
