@@ -45,13 +45,10 @@ enum order { BETTER, EQUAL, WORSE, UNKNOWN };
 static enum ss_err order_of_times(enum order *out, const struct ss_result *a, const struct ss_result *b,
                                   enum ss_network_id network)
 {
-    struct ss_ratio r;
-    SS_TRY(ss_samples_ratio_plus(&r, a, ss_network_ms(network, a), b, ss_network_ms(network, b),
-                                 offsetof(struct ss_pass, online_ns)));
-    *out = r.order == SS_ORDER_FASTER   ? BETTER
-           : r.order == SS_ORDER_SLOWER ? WORSE
-           : r.order == SS_ORDER_SAME   ? EQUAL
-                                        : UNKNOWN;
+    enum ss_order order;
+    SS_TRY(ss_samples_order(&order, a, ss_network_ms(network, a), b, ss_network_ms(network, b),
+                            offsetof(struct ss_pass, online_ns)));
+    *out = order == SS_ORDER_FASTER ? BETTER : order == SS_ORDER_SLOWER ? WORSE : order == SS_ORDER_SAME ? EQUAL : UNKNOWN;
     return SS_OK;
 }
 

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/config.h"
@@ -114,47 +115,91 @@ static enum ss_err fix_pdf_date(const char *path)
     return err;
 }
 
-static enum ss_err plot(const struct ss_figure *f, const char *dir, const char *stem)
+/* One run of gnuplot. */
+struct drawing {
+    char stem[128], script[1200], pdf[1200];
+    struct ss_text settings;
+};
+struct drawings {
+    size_t n;
+    struct drawing *v;
+};
+
+static enum ss_err draw(const struct drawing *d)
 {
-    struct ss_text set = {0}, output = {0};
-    char script[1200], pdf[1200];
-    settings(&set, f, dir, stem);
-    const char *kind = strcmp(f->spec->kind, "share") == 0 ? "stack" : f->spec->kind;
-    snprintf(script, sizeof script, "%s/plots/%s.gp", ss_home(), kind);
-    snprintf(pdf, sizeof pdf, "%s/plots/%s.pdf", dir, stem);
-    const char *const argv[] = {"gnuplot", "-d", "-e", ss_text_str(&set), script, NULL}; /* -d: no ~/.gnuplot */
+    struct ss_text output = {0};
+    const char *const argv[] = {"gnuplot", "-d", "-e", ss_text_str(&d->settings), d->script, NULL}; /* -d: no ~/.gnuplot */
     enum ss_err err = ss_program_run(&output, argv, "gnuplot-nox", NULL, "SOURCE_DATE_EPOCH=0");
     /* gnuplot goes on after a warning, but a picture that lacks something must not pass for whole. */
     if (err == SS_OK && strstr(ss_text_str(&output), "warning"))
-        err = ss_fail(SS_ENV, __FILE__, __LINE__, "gnuplot, figure %s: %s", stem, ss_text_str(&output));
+        err = ss_fail(SS_ENV, __FILE__, __LINE__, "gnuplot, figure %s: %s", d->stem, ss_text_str(&output));
     if (err == SS_OK)
-        err = fix_pdf_date(pdf);
-    ss_text_free(&set);
+        err = fix_pdf_date(d->pdf);
     ss_text_free(&output);
+    return err;
+}
+
+/* As many at a time as there are processors; after the first failure, which is told once, no more are begun. */
+static enum ss_err draw_all(const struct drawings *all)
+{
+    enum ss_err first = SS_OK;
+    const int silent = ss_set_error_silent(1);
+#pragma omp parallel for schedule(dynamic)
+    for (size_t i = 0; i < all->n; i++) {
+        enum ss_err so_far, err;
+#pragma omp atomic read
+        so_far = first;
+        if (so_far != SS_OK)
+            continue;
+        err = draw(&all->v[i]);
+        if (err != SS_OK) {
+#pragma omp atomic write
+            first = err;
+        }
+    }
+    ss_set_error_silent(silent);
+    return first == SS_OK ? SS_OK : ss_fail(first, __FILE__, __LINE__, "%s", ss_last_error());
+}
+
+/* A figure of which nothing was measured is not drawn. */
+static enum ss_err add_drawing(struct drawings *all, const struct ss_report *r, const struct ss_view *v,
+                               const struct ss_figure_spec *spec)
+{
+    struct ss_figure f;
+    struct ss_text data = {0};
+    size_t drawn = 0;
+    enum ss_err err = ss_figure_open(&f, v, spec);
+    if (err == SS_OK)
+        err = ss_figure_write(&data, &drawn, &f);
+    if (err == SS_OK && drawn > 0) {
+        struct drawing *grown = realloc(all->v, (all->n + 1) * sizeof *grown), *d;
+        SS_REQUIRE(grown);
+        all->v = grown;
+        d = &all->v[all->n++];
+        *d = (struct drawing){0};
+        snprintf(d->stem, sizeof d->stem, "%s-%s", v->e.name, spec->id);
+        const char *kind = strcmp(spec->kind, "share") == 0 ? "stack" : spec->kind;
+        snprintf(d->script, sizeof d->script, "%s/plots/%s.gp", ss_home(), kind);
+        snprintf(d->pdf, sizeof d->pdf, "%s/plots/%s.pdf", r->results_dir, d->stem);
+        settings(&d->settings, &f, r->results_dir, d->stem);
+    }
+    ss_text_free(&data);
+    ss_figure_close(&f);
     return err;
 }
 
 enum ss_err ss_report_plot(const struct ss_report *r, const char *only)
 {
-    for (size_t i = 0; i < r->n_views; i++)
-        for (size_t k = 0; k < r->view[i].e.n_figures && r->view[i].n > 0; k++) {
-            const struct ss_view *v = &r->view[i];
-            const struct ss_figure_spec *spec = &v->e.figure[k];
-            struct ss_figure f;
-            struct ss_text data = {0};
-            size_t drawn = 0;
-            char stem[128];
-            if (!ss_report_wants(v, spec->id, only))
-                continue;
-            snprintf(stem, sizeof stem, "%s-%s", v->e.name, spec->id);
-            enum ss_err err = ss_figure_open(&f, v, spec);
-            if (err == SS_OK)
-                err = ss_figure_write(&data, &drawn, &f);
-            if (err == SS_OK && drawn > 0)
-                err = plot(&f, r->results_dir, stem);
-            ss_text_free(&data);
-            ss_figure_close(&f);
-            SS_TRY(err);
-        }
-    return SS_OK;
+    struct drawings all = {0};
+    enum ss_err err = SS_OK;
+    for (size_t i = 0; i < r->n_views && err == SS_OK; i++)
+        for (size_t k = 0; k < r->view[i].e.n_figures && r->view[i].n > 0 && err == SS_OK; k++)
+            if (ss_report_wants(&r->view[i], r->view[i].e.figure[k].id, only))
+                err = add_drawing(&all, r, &r->view[i], &r->view[i].e.figure[k]);
+    if (err == SS_OK)
+        err = draw_all(&all);
+    for (size_t i = 0; i < all.n; i++)
+        ss_text_free(&all.v[i].settings);
+    free(all.v);
+    return err;
 }

@@ -1,5 +1,6 @@
 /* program.c — running gnuplot and cmark-gfm: argument vectors, no shell. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ enum ss_err ss_program_run(struct ss_text *out, const char *const *argv, const c
 {
     int ends[2], status = 0;
     FILE *input = tmpfile(); /* a file, not a second pipe: neither side can block the other */
-    if (!input || pipe(ends) != 0) {
+    if (!input || pipe2(ends, O_CLOEXEC) != 0) {
         if (input)
             fclose(input);
         SS_FAIL(SS_ENV, "%s: cannot be started: %s", argv[0], strerror(errno));

@@ -91,31 +91,90 @@ static void ratio_of_pairs(struct ss_estimate *e, const struct ss_samples *y, co
     free(ratio);
 }
 
-enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b, size_t offset)
+struct pair {
+    struct ss_samples a, b;
+    bool by_process;
+};
+
+static void open_pair(struct pair *p, const struct ss_result *a, double plus_a, const struct ss_result *b, double plus_b,
+                      size_t offset)
 {
-    return ss_samples_ratio_plus(out, a, 0, b, 0, offset);
+    ss_samples_of(&p->a, a, offset);
+    ss_samples_of(&p->b, b, offset);
+    for (size_t i = 0; i < p->a.n; i++)
+        p->a.x[i] += plus_a;
+    for (size_t i = 0; i < p->b.n; i++)
+        p->b.x[i] += plus_b;
+    p->by_process = p->a.by_process && p->b.by_process;
 }
 
-enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *a, double plus_a, const struct ss_result *b,
-                                  double plus_b, size_t offset)
+static void close_pair(struct pair *p)
 {
-    struct ss_samples x, y;
-    ss_samples_of(&x, a, offset);
-    ss_samples_of(&y, b, offset);
-    for (size_t i = 0; i < x.n; i++)
-        x.x[i] += plus_a;
-    for (size_t i = 0; i < y.n; i++)
-        y.x[i] += plus_b;
-    *out = (struct ss_ratio){.by_process = x.by_process && y.by_process, .order = SS_ORDER_NO_TIME};
+    ss_samples_free(&p->a);
+    ss_samples_free(&p->b);
+}
+
+static enum ss_err ratio_of(struct ss_ratio *out, struct pair *p)
+{
+    *out = (struct ss_ratio){.by_process = p->by_process, .order = SS_ORDER_NO_TIME};
     enum ss_err err = SS_OK;
-    if (out->by_process)
-        ratio_of_pairs(&out->ratio, &y, &x);
-    else if (x.n > 0 && y.n > 0)
-        err = ss_median_ratio(&out->ratio, y.x, y.n, x.x, x.n, SS_BOOTSTRAP_SEED);
-    if (x.n > 0 && y.n > 0)
-        out->order = ss_order_of(&out->ratio);
-    ss_samples_free(&x);
-    ss_samples_free(&y);
+    if (p->a.n == 0 || p->b.n == 0)
+        return SS_OK;
+    if (p->by_process)
+        ratio_of_pairs(&out->ratio, &p->b, &p->a);
+    else
+        err = ss_median_ratio(&out->ratio, p->b.x, p->b.n, p->a.x, p->a.n, SS_BOOTSTRAP_SEED);
+    out->order = ss_order_of(&out->ratio);
+    return err;
+}
+
+enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b, size_t offset)
+{
+    struct pair p;
+    open_pair(&p, a, 0, b, 0, offset);
+    enum ss_err err = ratio_of(out, &p);
+    close_pair(&p);
+    return err;
+}
+
+struct range {
+    double least, most;
+};
+
+static struct range range_of(const struct ss_samples *s)
+{
+    struct range r = {INFINITY, -INFINITY};
+    for (size_t i = 0; i < s->n; i++) {
+        r.least = fmin(r.least, s->x[i]);
+        r.most = fmax(r.most, s->x[i]);
+    }
+    return r;
+}
+
+/* Of samples that do not overlap: every resampled ratio lies between those of the extremes, so the bootstrap could say nothing
+   else. */
+static bool apart(enum ss_order *order, const struct pair *p)
+{
+    const struct range a = range_of(&p->a), b = range_of(&p->b);
+    if (p->by_process || p->a.n < SS_STATS_MIN || p->b.n < SS_STATS_MIN || !(a.least > 0) || !(b.least > 0))
+        return false;
+    *order =
+        ss_order_of(&(struct ss_estimate){.value = 1, .low = b.least / a.most, .high = b.most / a.least, .has_interval = true});
+    return *order != SS_ORDER_SAME;
+}
+
+enum ss_err ss_samples_order(enum ss_order *out, const struct ss_result *a, double plus_a, const struct ss_result *b,
+                             double plus_b, size_t offset)
+{
+    struct pair p;
+    struct ss_ratio r;
+    enum ss_err err = SS_OK;
+    open_pair(&p, a, plus_a, b, plus_b, offset);
+    if (!apart(out, &p)) {
+        err = ratio_of(&r, &p);
+        *out = r.order;
+    }
+    close_pair(&p);
     return err;
 }
 
@@ -135,11 +194,11 @@ enum ss_err ss_rank(char *out, size_t size, const struct ss_result *const *row, 
     for (size_t k = 0; k < n; k++) {
         if (k == i || row[k]->status != SS_MEASURED || !ss_same_question(&row[k]->cell, &row[i]->cell))
             continue;
-        struct ss_ratio r;
-        SS_TRY(ss_samples_ratio(&r, row[i], row[k], offset));
-        first += r.order == SS_ORDER_FASTER;
-        last += r.order != SS_ORDER_SLOWER;
-        too_few = too_few || r.order == SS_ORDER_TOO_FEW;
+        enum ss_order order;
+        SS_TRY(ss_samples_order(&order, row[i], 0, row[k], 0, offset));
+        first += order == SS_ORDER_FASTER;
+        last += order != SS_ORDER_SLOWER;
+        too_few = too_few || order == SS_ORDER_TOO_FEW;
     }
     if (first == last)
         snprintf(out, size, "%zu", first);

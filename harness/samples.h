@@ -52,9 +52,10 @@ struct ss_ratio {
 };
 SS_CHECKED enum ss_err ss_samples_ratio(struct ss_ratio *out, const struct ss_result *a, const struct ss_result *b,
                                         size_t offset);
-/* The same of times with a constant added, in ms: modelled times (choice.h). */
-SS_CHECKED enum ss_err ss_samples_ratio_plus(struct ss_ratio *out, const struct ss_result *a, double plus_a,
-                                             const struct ss_result *b, double plus_b, size_t offset);
+/* Its order alone, which needs no bootstrap where the samples are far apart. plus_a, plus_b: added to each time, in ms, for
+   modelled times (choice.h). */
+SS_CHECKED enum ss_err ss_samples_order(enum ss_order *out, const struct ss_result *a, double plus_a, const struct ss_result *b,
+                                        double plus_b, size_t offset);
 
 /* Of equal model, tokens, backend, placement and phase: what variants are ranked in. */
 bool ss_same_question(const struct ss_cell *a, const struct ss_cell *b);
