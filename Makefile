@@ -153,9 +153,9 @@ timing: timing-deps
 	@$(MAKE) --no-print-directory $B/timing
 	@SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE_CPU=portable OMP_WAIT_POLICY=passive valgrind --quiet --error-limit=no $B/timing
 
-# How often compare is right about real runs, 12 comparisons a trial; nine take half an hour, in which the machine is left alone.
+# How often compare is right about real runs, 12 comparisons a trial.
 TRIALS := 9
-PROCESSES := 20
+PROCESSES := 12
 $B/trials: $B/tests/trials/main.o $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)
 	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(if $(CU),$(CUDA_LIBS))

@@ -12,6 +12,7 @@
 #include "harness/env.h"
 #include "harness/philox.h"
 #include "harness/stats.h"
+#include "harness/turns.h"
 #include "harness/windows.h"
 
 /* What a cell needs while it runs; freed whatever happens. */
@@ -231,7 +232,20 @@ static bool enough(const struct bench *b, const struct ss_stop *rule, size_t rep
     return ss_stop(rule, b->online, reps, seconds);
 }
 
-/* Warm-up, then at least one timed repetition. */
+/* One timed repetition; in turns with another process, where there is one. */
+static enum ss_err repeat_once(struct ss_result *r, struct bench *b)
+{
+    const uint64_t turn = b->effort->turn;
+    struct ss_pass *pass = &r->pass[r->reps];
+    if (turn)
+        ss_turn_take();
+    SS_TRY(run_pass(r, b, pass));
+    pass->turn = turn ? (int64_t)(turn + r->reps) : 0;
+    b->online[r->reps] = (double)pass->online_ns;
+    return SS_OK;
+}
+
+/* Warm-up, then at least one timed repetition. Ends with its turn, so that what follows does not disturb the other. */
 static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_result *reference)
 {
     const struct ss_effort *e = b->effort;
@@ -242,15 +256,22 @@ static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_
             r->first = pass;
         r->has_first = true;
     }
+    if (e->turn) {
+        SS_TRY(ss_pairs_add(&r->config, "turns", "yes"));
+        ss_turn_give();
+    }
     struct ss_stop rule = {.target = e->target, .n_min = e->reps_min, .n_max = b->reps_max, .max_seconds = e->max_seconds};
     double start = now_seconds();
     do {
-        SS_TRY(run_pass(r, b, &r->pass[r->reps]));
-        b->online[r->reps] = (double)r->pass[r->reps].online_ns;
+        SS_TRY(repeat_once(r, b));
         if (r->window)
             SS_TRY(ss_eval_score(r, r->reps, &b->windows, b->logits, reference));
         r->reps++;
+        if (e->turn)
+            ss_turn_give();
     } while (!enough(b, &rule, r->reps, now_seconds() - start));
+    if (e->turn)
+        ss_turn_take();
     return SS_OK;
 }
 
@@ -295,6 +316,8 @@ enum ss_err ss_bench_cell(struct ss_result *r, const struct ss_cell *cell, const
     enum ss_err err;
     *r = (struct ss_result){.cell = *cell, .status = SS_FAILED};
     ss_clear_error();
+    if (effort->turn)
+        ss_turn_take();
     SS_TRY_OUT(ss_env_collect(&r->env, cell->backend));
     SS_TRY_OUT(resolve(r, &b));
     SS_TRY_OUT(prepare(r, &b, reference));

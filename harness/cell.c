@@ -167,6 +167,8 @@ enum ss_err ss_result_append(struct ss_result *r, const struct ss_result *more)
     const char *end = ss_pairs_get(&more->env, "end_utc");
     if (end)
         SS_TRY(ss_pairs_add(&r->env, "end_utc", "%s", end));
+    if (ss_pairs_get(&more->config, "turns"))
+        SS_TRY(ss_pairs_add(&r->config, "turns", "yes"));
     return ss_pairs_add(&r->config, "processes", "%zu", process + 1);
 }
 

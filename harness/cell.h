@@ -28,6 +28,7 @@ struct ss_effort { /* how much to measure */
     size_t weight_budget_bytes;
     size_t repeats; /* fresh processes to measure the cell in, one after the other; each repeats it as above */
     size_t process; /* which of them measures now, from 0: the later ones add to what is stored */
+    uint64_t turn;  /* 0: alone; else in turns with another process (turns.h), repetition i being turn + i in both */
 };
 
 enum ss_status { SS_MEASURED, SS_FAILED, SS_SKIPPED };

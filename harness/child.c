@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,22 +14,21 @@
 #include <unistd.h>
 
 #include "harness/config.h"
+#include "harness/turns.h"
 
 enum { STATUS_FD = 3, TICK_MS = 200, PATH_BYTES = 4096 };
 
 /* ---- what they say to each other */
 
-enum ss_err ss_child_order_write(FILE *out, const struct ss_cell *c, const struct ss_effort *e)
+void ss_child_order_write(FILE *out, const struct ss_cell *c, const struct ss_effort *e)
 {
     fprintf(out, "id=%s\nmodel=%s\nvariant=%s\nbackend=%s\nphase=%s\noptions=%s\n", c->id, c->model, c->variant, c->backend,
             c->phase, c->options);
     fprintf(out, "tokens=%zu\nseed=%" PRIu64 "\nreference=%d\nsplit=%d\n", c->tokens, c->seed, c->reference, c->split);
     fprintf(out, "warmup=%zu\nreps_min=%zu\nreps_max=%zu\ntarget=%.17g\nmax_seconds=%.17g\n", e->warmup, e->reps_min,
             e->reps_max, e->target, e->max_seconds);
-    fprintf(out, "threads=%d\nweight_budget_bytes=%zu\nprocess=%zu\n", e->threads, e->weight_budget_bytes, e->process);
-    if (fflush(out) != 0)
-        SS_FAIL(SS_ENV, "the child process did not take its order: %s", strerror(errno));
-    return SS_OK;
+    fprintf(out, "threads=%d\nweight_budget_bytes=%zu\nprocess=%zu\nturn=%" PRIu64 "\n", e->threads, e->weight_budget_bytes,
+            e->process, e->turn);
 }
 
 struct slot { /* one key of the order: text of `size` bytes, or a number */
@@ -89,6 +89,7 @@ enum ss_err ss_child_order_read(FILE *in, struct ss_cell *c, struct ss_effort *e
         {.key = "threads", .number = &threads},
         {.key = "weight_budget_bytes", .number = &budget},
         {.key = "process", .number = &process},
+        {.key = "turn", .number = &e->turn},
     };
     enum { N_SLOTS = sizeof slots / sizeof slots[0] };
     unsigned seen = 0;
@@ -139,6 +140,13 @@ bool ss_child_status_read(const char *line, struct ss_child_report *r)
 
 /* ---- the process */
 
+/* What a child is told, and how it is started. */
+struct errand {
+    const struct ss_cell *cell;
+    const struct ss_effort *effort;
+    const char *results_dir, *program; /* program NULL: this executable */
+    int turn_in, turn_out;             /* its ends of the pipes of turns.h, closed once it has them; -1: alone */
+};
 struct pipes {
     int order[2], status[2], errors[2]; /* [0] read end */
 };
@@ -167,7 +175,8 @@ static void close_pipes(struct pipes *p)
 }
 
 /* Between fork and exec: async-signal-safe calls only. */
-__attribute__((noreturn)) static void become_child(const struct pipes *p, pid_t parent, char *const argv[])
+__attribute__((noreturn)) static void become_child(const struct pipes *p, const struct errand *a, pid_t parent,
+                                                   char *const argv[])
 {
     /* Nothing of the sweep may outlive it, even when it is killed by SIGKILL. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
@@ -177,18 +186,22 @@ __attribute__((noreturn)) static void become_child(const struct pipes *p, pid_t 
     /* Above all wanted numbers first, so that no dup2 closes a source of a later one. */
     int order = fcntl(p->order[0], F_DUPFD_CLOEXEC, 10), status = fcntl(p->status[1], F_DUPFD_CLOEXEC, 10);
     int errors = fcntl(p->errors[1], F_DUPFD_CLOEXEC, 10);
+    int in = a->turn_in < 0 ? -1 : fcntl(a->turn_in, F_DUPFD_CLOEXEC, 10);
+    int out = a->turn_out < 0 ? -1 : fcntl(a->turn_out, F_DUPFD_CLOEXEC, 10);
     if (order < 0 || status < 0 || errors < 0 || dup2(order, STDIN_FILENO) < 0 || dup2(errors, STDOUT_FILENO) < 0 ||
         dup2(errors, STDERR_FILENO) < 0 || dup2(status, STATUS_FD) < 0)
         _exit(SS_ENV);
-    execv("/proc/self/exe", argv);
+    if (a->turn_in >= 0 && (in < 0 || out < 0 || dup2(in, SS_TURN_IN) < 0 || dup2(out, SS_TURN_OUT) < 0))
+        _exit(SS_ENV);
+    execv(a->program ? a->program : "/proc/self/exe", argv);
     _exit(SS_ENV);
 }
 
-static enum ss_err spawn(struct child *ch, struct pipes *p, const char *results_dir)
+static enum ss_err spawn(struct child *ch, struct pipes *p, const struct errand *a)
 {
     static char command[] = "shardscale", cell[] = "cell", flag[] = "--results";
     char dir[PATH_BYTES];
-    snprintf(dir, sizeof dir, "%s", results_dir);
+    snprintf(dir, sizeof dir, "%s", a->results_dir);
     char *const argv[] = {command, cell, flag, dir, NULL};
     if (pipe2(p->order, O_CLOEXEC) != 0 || pipe2(p->status, O_CLOEXEC) != 0 || pipe2(p->errors, O_CLOEXEC) != 0)
         SS_FAIL(SS_ENV, "no pipe for the child process: %s", strerror(errno));
@@ -198,7 +211,7 @@ static enum ss_err spawn(struct child *ch, struct pipes *p, const char *results_
     if (ch->pid < 0)
         SS_FAIL(SS_ENV, "no child process: %s (memory or process limit)", strerror(errno));
     if (ch->pid == 0)
-        become_child(p, parent, argv);
+        become_child(p, a, parent, argv);
     close_fd(&p->order[0]);
     close_fd(&p->status[1]);
     close_fd(&p->errors[1]);
@@ -272,24 +285,23 @@ static void explain_death(struct ss_child_report *r, const struct child *ch, int
                  head, ch->last);
 }
 
-enum ss_err ss_child_run(struct ss_child_report *r, const struct ss_cell *c, const struct ss_effort *e, const char *results_dir,
-                         struct ss_progress *progress, const volatile sig_atomic_t *stop)
+static enum ss_err run_child(struct ss_child_report *r, struct errand *a, struct ss_progress *progress,
+                             const volatile sig_atomic_t *stop)
 {
     *r = (struct ss_child_report){.rel_l2 = -1};
     struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
     struct child ch = {.status_fd = -1, .errors_fd = -1};
     double start = ss_now();
-    enum ss_err err = spawn(&ch, &p, results_dir);
+    enum ss_err err = spawn(&ch, &p, a);
+    close_fd(&a->turn_in);
+    close_fd(&a->turn_out);
     if (err != SS_OK) {
         close_pipes(&p);
         return err;
     }
     FILE *order = fdopen(p.order[1], "w");
     SS_REQUIRE(order);
-    /* A child that died at once shows in how it ended, not in a failed write. */
-    const int silent = ss_set_error_silent(1);
-    (void)!ss_child_order_write(order, c, e);
-    ss_set_error_silent(silent);
+    ss_child_order_write(order, a->cell, a->effort); /* a child that died at once shows in how it ended */
     fclose(order);
     p.order[1] = -1;
     int wait_status = 0;
@@ -310,4 +322,50 @@ enum ss_err ss_child_run(struct ss_child_report *r, const struct ss_cell *c, con
         explain_death(r, &ch, wait_status);
     r->seconds = ss_now() - start;
     return SS_OK;
+}
+
+enum ss_err ss_child_run(struct ss_child_report *r, const struct ss_cell *c, const struct ss_effort *e, const char *results_dir,
+                         struct ss_progress *progress, const volatile sig_atomic_t *stop)
+{
+    struct errand a = {.cell = c, .effort = e, .results_dir = results_dir, .turn_in = -1, .turn_out = -1};
+    return run_child(r, &a, progress, stop);
+}
+
+/* ---- two in turns */
+
+struct second {
+    struct ss_child_report *report;
+    struct errand errand;
+    const volatile sig_atomic_t *stop;
+    enum ss_err err;
+};
+
+static void *run_second(void *arg)
+{
+    struct second *s = arg;
+    struct ss_progress silent = {.verbosity = -1};
+    s->err = run_child(s->report, &s->errand, &silent, s->stop);
+    return NULL;
+}
+
+enum ss_err ss_child_run_beside(struct ss_child_report r[2], const struct ss_cell *c, const struct ss_effort *e,
+                                const char *results_dir, const struct ss_beside *beside, struct ss_progress *progress,
+                                const volatile sig_atomic_t *stop)
+{
+    int to_first[2] = {-1, -1}, to_second[2] = {-1, -1};
+    pthread_t thread;
+    if (pipe2(to_first, O_CLOEXEC) != 0 || pipe2(to_second, O_CLOEXEC) != 0 || write(to_first[1], "", 1) != 1)
+        SS_FAIL(SS_ENV, "no pipe for two processes in turns: %s", strerror(errno));
+    struct errand first = {c, e, results_dir, NULL, to_first[0], to_second[1]};
+    struct second second = {&r[1], {c, e, beside->results_dir, beside->program, to_second[0], to_first[1]}, stop, SS_OK};
+    if (pthread_create(&thread, NULL, run_second, &second) != 0) {
+        for (int i = 0; i < 2; i++) {
+            close(to_first[i]);
+            close(to_second[i]);
+        }
+        SS_FAIL(SS_ENV, "no thread for the second of two processes in turns (process limit)");
+    }
+    enum ss_err err = run_child(&r[0], &first, progress, stop);
+    pthread_join(thread, NULL);
+    return err == SS_OK ? second.err : err;
 }

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/sweep.h"
 
@@ -16,6 +17,7 @@ struct run_flags {
     const char *profile, *backend, *rerun;
     struct ss_text_list set, names;
     uint64_t threads, repeats; /* repeats 0: as the experiment has it */
+    struct ss_beside beside;
     bool plan_only;
 };
 
@@ -69,6 +71,33 @@ static enum ss_err make_plan(struct ss_plan *p, const struct run_flags *f, const
         SS_FAIL(SS_USAGE, "no cell matches -E '%s' (shardscale run -n lists them)", f->cli.filter);
     ss_plan_probe(p, results);
     return ss_plan_select(p, f->rerun);
+}
+
+/* The k-th processes of both can only be a pair if both results have as many. What is there is never overwritten unasked. */
+static enum ss_err check_beside(const struct ss_plan *p, const struct ss_beside *b, const char *results)
+{
+    struct ss_plan there = {.n = p->n, .v = malloc(p->n * sizeof *there.v)};
+    enum ss_err err = SS_OK;
+    if (strcmp(b->results_dir, results) == 0)
+        err = ss_fail(SS_USAGE, __FILE__, __LINE__, "--beside %s is the results folder itself; choose another", results);
+    else if (b->program && access(b->program, X_OK) != 0)
+        err = ss_fail(SS_USAGE, __FILE__, __LINE__, "--program %s is no program; build it there: make", b->program);
+    SS_REQUIRE(there.v);
+    memcpy(there.v, p->v, p->n * sizeof *there.v);
+    if (err == SS_OK)
+        ss_plan_probe(&there, b->results_dir);
+    for (size_t i = 0; i < p->n && err == SS_OK; i++) {
+        char label[160];
+        if (!p->v[i].todo || there.v[i].processes == p->v[i].processes)
+            continue;
+        ss_cell_label(label, sizeof label, &p->v[i].cell);
+        err = ss_fail(SS_USAGE, __FILE__, __LINE__,
+                      "%s: %zu processes are to stay in %s, %zu are in %s, and only as many can be paired; begin with two new "
+                      "folders",
+                      label, p->v[i].processes, results, there.v[i].processes, b->results_dir);
+    }
+    free(there.v);
+    return err;
 }
 
 static const char *state_text(const struct ss_planned *c)
@@ -153,7 +182,7 @@ static enum ss_err sweep(struct ss_plan *p, const struct run_flags *f, const cha
     size_t before = 0, after = 0;
     for (size_t i = 0; i < p->n; i++)
         before += p->v[i].todo;
-    enum ss_err err = ss_sweep_run(p, results, &f->cli);
+    enum ss_err err = ss_sweep_run(p, results, f->beside.results_dir ? &f->beside : NULL, &f->cli);
     for (size_t i = 0; i < p->n; i++)
         after += p->v[i].todo;
     if (err == SS_INTERRUPTED) {
@@ -177,6 +206,9 @@ enum ss_err ss_cmd_run(int argc, char **argv)
         {"--rerun", "WHICH", SS_FLAG_TEXT, &f.rerun, "also measure again: failed (and skipped), stale or all"},
         {"--repeats", "K", SS_FLAG_TEXT, &repeats,
          "measure each cell in K fresh processes, cells taking turns; adds what is missing"},
+        {"--beside", "DIR", SS_FLAG_TEXT, &f.beside.results_dir,
+         "measure each cell twice, the second time into DIR, repetition by repetition in turns: for compare"},
+        {"--program", "FILE", SS_FLAG_TEXT, &f.beside.program, "the shardscale that measures into DIR, default this one"},
         {"--threads", "N", SS_FLAG_U64, &f.threads, "CPU threads, default 0: all"},
         {0},
     };
@@ -191,11 +223,15 @@ enum ss_err ss_cmd_run(int argc, char **argv)
         SS_FAIL(SS_USAGE, "--threads %llu: at most %d", (unsigned long long)f.threads, SS_MAX_THREADS);
     if (repeats)
         SS_TRY(ss_parse_u64(&f.repeats, repeats, 1, 1000, "--repeats"));
+    if (f.beside.program && !f.beside.results_dir)
+        SS_FAIL(SS_USAGE, "--program %s needs --beside DIR, where its results go", f.beside.program);
     if (!f.backend)
         f.backend = strcmp(f.profile, "gpu") == 0 ? "cuda" : "cpu";
     ss_results_dir(&f.cli, f.profile, results, sizeof results);
     struct ss_plan p = {0};
     enum ss_err err = make_plan(&p, &f, results);
+    if (err == SS_OK && f.beside.results_dir)
+        err = check_beside(&p, &f.beside, results);
     if (err == SS_OK && f.plan_only)
         print_plan(&p, results);
     else if (err == SS_OK)

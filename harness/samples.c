@@ -38,6 +38,13 @@ size_t ss_metric_names(const char **names, size_t cap)
     return N_METRICS;
 }
 
+static double ms_of(const struct ss_pass *pass, size_t offset)
+{
+    uint64_t ns;
+    memcpy(&ns, (const char *)pass + offset, sizeof ns);
+    return (double)ns / 1e6;
+}
+
 void ss_samples_of(struct ss_samples *s, const struct ss_result *r, size_t offset)
 {
     *s = (struct ss_samples){.processes = ss_result_processes(r)};
@@ -45,9 +52,7 @@ void ss_samples_of(struct ss_samples *s, const struct ss_result *r, size_t offse
     s->x = malloc((r->reps + 1) * sizeof *s->x);
     SS_REQUIRE(s->x);
     for (size_t i = 0, from = 0; i < r->reps; i++) {
-        uint64_t ns;
-        memcpy(&ns, (const char *)&r->pass[i] + offset, sizeof ns);
-        s->x[s->n++] = (double)ns / 1e6;
+        s->x[s->n++] = ms_of(&r->pass[i], offset);
         bool last = i + 1 == r->reps || r->pass[i + 1].process != r->pass[i].process;
         if (!s->by_process || !last)
             continue;
@@ -75,23 +80,10 @@ enum ss_order ss_order_of(const struct ss_estimate *ratio)
     return ratio->high < 1 / (1 + SS_MARGIN) ? SS_ORDER_FASTER : SS_ORDER_SAME;
 }
 
-/* Median of the ratios of process k to process k, with its exact interval; zero where one of them took no time. */
-static void ratio_of_pairs(struct ss_estimate *e, const struct ss_samples *y, const struct ss_samples *x)
-{
-    const size_t n = x->n < y->n ? x->n : y->n;
-    double *ratio = malloc((n + 1) * sizeof *ratio);
-    bool all = true;
-    SS_REQUIRE(ratio);
-    for (size_t k = 0; k < n; k++) {
-        all = all && x->x[k] > 0 && y->x[k] > 0;
-        ratio[k] = y->x[k] / x->x[k];
-    }
-    if (all)
-        ss_median_estimate(e, ratio, n);
-    free(ratio);
-}
-
-struct pair {
+struct pair { /* of cells */
+    const struct ss_result *of_a, *of_b;
+    size_t offset;
+    double plus_a, plus_b;
     struct ss_samples a, b;
     bool by_process;
 };
@@ -99,6 +91,7 @@ struct pair {
 static void open_pair(struct pair *p, const struct ss_result *a, double plus_a, const struct ss_result *b, double plus_b,
                       size_t offset)
 {
+    *p = (struct pair){.of_a = a, .of_b = b, .offset = offset, .plus_a = plus_a, .plus_b = plus_b};
     ss_samples_of(&p->a, a, offset);
     ss_samples_of(&p->b, b, offset);
     for (size_t i = 0; i < p->a.n; i++)
@@ -114,6 +107,50 @@ static void close_pair(struct pair *p)
     ss_samples_free(&p->b);
 }
 
+static size_t first_of_process(const struct ss_result *r, int64_t process)
+{
+    size_t i = 0;
+    while (i < r->reps && r->pass[i].process < process)
+        i++;
+    return i;
+}
+
+/* Median of the ratios of repetitions that process k of both took in turns; 0: it took none. ratio: room for them. */
+static double ratio_in_turns(double *ratio, const struct pair *p, int64_t k)
+{
+    const struct ss_result *a = p->of_a, *b = p->of_b;
+    size_t n = 0, i = first_of_process(a, k), j = first_of_process(b, k);
+    while (i < a->reps && j < b->reps && a->pass[i].process == k && b->pass[j].process == k) {
+        const int64_t turn_a = a->pass[i].turn, turn_b = b->pass[j].turn;
+        const double x = ms_of(&a->pass[i], p->offset) + p->plus_a, y = ms_of(&b->pass[j], p->offset) + p->plus_b;
+        if (turn_a == turn_b && turn_a > 0 && x > 0 && y > 0)
+            ratio[n++] = y / x;
+        i += turn_a <= turn_b;
+        j += turn_b <= turn_a;
+    }
+    struct ss_estimate e = {0};
+    if (n > 0)
+        ss_median_estimate(&e, ratio, n);
+    return e.value;
+}
+
+/* Median of the ratios of process k to process k, with its exact interval; zero where one of them took no time. */
+static void ratio_of_pairs(struct ss_estimate *e, const struct pair *p)
+{
+    const size_t n = p->a.n < p->b.n ? p->a.n : p->b.n;
+    double *ratio = malloc((n + p->of_a->reps + 1) * sizeof *ratio);
+    bool all = true;
+    SS_REQUIRE(ratio);
+    for (size_t k = 0; k < n; k++) {
+        const double in_turns = ratio_in_turns(ratio + n, p, (int64_t)k);
+        all = all && p->a.x[k] > 0 && p->b.x[k] > 0;
+        ratio[k] = in_turns > 0 ? in_turns : p->b.x[k] / p->a.x[k];
+    }
+    if (all)
+        ss_median_estimate(e, ratio, n);
+    free(ratio);
+}
+
 static enum ss_err ratio_of(struct ss_ratio *out, struct pair *p)
 {
     *out = (struct ss_ratio){.by_process = p->by_process, .order = SS_ORDER_NO_TIME};
@@ -121,7 +158,7 @@ static enum ss_err ratio_of(struct ss_ratio *out, struct pair *p)
     if (p->a.n == 0 || p->b.n == 0)
         return SS_OK;
     if (p->by_process)
-        ratio_of_pairs(&out->ratio, &p->b, &p->a);
+        ratio_of_pairs(&out->ratio, p);
     else
         err = ss_median_ratio(&out->ratio, p->b.x, p->b.n, p->a.x, p->a.n, SS_BOOTSTRAP_SEED);
     out->order = ss_order_of(&out->ratio);

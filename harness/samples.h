@@ -2,7 +2,9 @@
    faster. Repetitions of one process share its memory layout, its device and its moment; fresh processes do not. So from
    SS_STATS_MIN processes on, the sample is the median of each process; below that it is each repetition, and `by_process` is
    false: such an interval knows nothing of what changes from process to process. Fresh processes of two cells are compared
-   pair by pair, the k-th with the k-th: measured in turns, the two of a pair share the machine's state. */
+   pair by pair, the k-th with the k-th: measured in turns, the two of a pair share the machine's state. Where the two took
+   turns repetition by repetition (turns.h), a pair's ratio is the median of the ratios of repetitions, else the ratio of
+   medians. */
 #ifndef SS_SAMPLES_H
 #define SS_SAMPLES_H
 

@@ -39,6 +39,7 @@ struct ss_pass {              /* of one pass, nanoseconds; over TCP: of the role
     int64_t energy_mj;        /* GPU energy over the pass and clock at its end: set by bench.c, -1 if unknown */
     int64_t sm_clock_mhz;
     int64_t process; /* of a repeated cell: the fresh process it ran in, counted from 0 */
+    int64_t turn;    /* 0: measured alone; else the same number as the repetition of the other program it took turns with */
 };
 
 struct ss_session;

@@ -88,6 +88,10 @@ static void put_times(struct ss_out *o, hid_t group, const struct ss_result *r, 
         column[k] = r->pass[k].process;
     ss_put_array(o, group, &ss_store_process, H5T_STD_I64LE, column, 1, &rep);
     for (size_t k = 0; k < r->reps && o->ok; k++)
+        column[k] = r->pass[k].turn;
+    if (ss_pairs_get(&r->config, "turns"))
+        ss_put_array(o, group, &ss_store_turn, H5T_STD_I64LE, column, 1, &rep);
+    for (size_t k = 0; k < r->reps && o->ok; k++)
         memcpy(&column[k * SS_N_OPS], r->pass[k].op_ns, sizeof r->pass[k].op_ns);
     ss_put_array(o, group, &(struct ss_name){"time_op", "ns", "time by operation, P0's view"}, H5T_STD_U64LE, column, 2,
                  (hid_t[]){rep, op});

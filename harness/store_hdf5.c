@@ -20,6 +20,8 @@ const struct ss_field ss_store_times[SS_STORE_TIMES] = {
     {"sm_clock", "MHz", "GPU SM clock at the end of the pass, -1 if unknown", offsetof(struct ss_pass, sm_clock_mhz), true},
 };
 const struct ss_name ss_store_process = {"process", "1", "fresh process that the repetition ran in"};
+const struct ss_name ss_store_turn = {"turn", "1",
+                                      "same number: the repetition of the other program that it took turns with; 0: alone"};
 const struct ss_field ss_store_shape[SS_STORE_SHAPE] = {
     {"d_model", "1", "model width", offsetof(struct ss_shape, d_model), true},
     {"d_ff", "1", "FFN width", offsetof(struct ss_shape, d_ff), true},

@@ -32,6 +32,7 @@ extern const struct ss_name ss_store_window, ss_store_predicted; /* index of the
 /* By function, both over all and outside its fit; by function and bin. */
 extern const struct ss_name ss_store_arguments_seen, ss_store_outside, ss_store_arguments;
 extern const struct ss_name ss_store_process; /* ss_pass.process */
+extern const struct ss_name ss_store_turn;    /* ss_pass.turn; there if /config has "turns" */
 /* "time_wall" -> "first_wall": the same of the first pass. */
 void ss_store_first_name(char out[32], const char *name);
 

@@ -47,25 +47,32 @@ static void get_identity(struct ss_in *in, hid_t group, struct ss_result *r)
         ss_complain(in, "its id is not that of its cell: results were written by another version");
 }
 
-/* Absent in files from before cells were repeated, whose /config does not say how often: one process. */
-static void get_process(struct ss_in *in, hid_t group, struct ss_result *r)
+/* An int64 of struct ss_pass for each repetition. */
+static void get_numbers(struct ss_in *in, hid_t group, struct ss_result *r, const char *name, size_t offset)
 {
     hsize_t dim = r->reps;
-    if (in->bad || (H5Lexists(group, ss_store_process.name, H5P_DEFAULT) <= 0 && !ss_pairs_get(&r->config, "processes")))
-        return;
-    int64_t *process = calloc(r->reps + 1, sizeof *process);
-    if (!process) {
+    int64_t *number = calloc(r->reps + 1, sizeof *number);
+    if (!number) {
         ss_complain(in, "no memory for %zu repetitions", r->reps);
         return;
     }
-    ss_get_array(in, group, ss_store_process.name, H5T_INTEGER, H5T_NATIVE_INT64, 1, &dim, process);
+    ss_get_array(in, group, name, H5T_INTEGER, H5T_NATIVE_INT64, 1, &dim, number);
+    for (size_t k = 0; k < r->reps && !in->bad; k++)
+        memcpy((char *)&r->pass[k] + offset, &number[k], sizeof *number);
+    free(number);
+}
+
+/* Absent in files from before cells were repeated, whose /config does not say how often: one process. */
+static void get_process(struct ss_in *in, hid_t group, struct ss_result *r)
+{
+    if (in->bad || (H5Lexists(group, ss_store_process.name, H5P_DEFAULT) <= 0 && !ss_pairs_get(&r->config, "processes")))
+        return;
+    get_numbers(in, group, r, ss_store_process.name, offsetof(struct ss_pass, process));
     for (size_t k = 0; k < r->reps && !in->bad; k++) {
-        int64_t before = k > 0 ? process[k - 1] : 0;
-        if (process[k] < before || process[k] > before + 1 || (k == 0 && process[k] != 0))
+        const int64_t now = r->pass[k].process, before = k > 0 ? r->pass[k - 1].process : 0;
+        if (now < before || now > before + 1 || (k == 0 && now != 0))
             ss_complain(in, "dataset %s does not count up", ss_store_process.name);
-        r->pass[k].process = process[k];
     }
-    free(process);
 }
 
 static void get_times(struct ss_in *in, hid_t group, struct ss_result *r)
@@ -90,6 +97,8 @@ static void get_times(struct ss_in *in, hid_t group, struct ss_result *r)
             ss_get_array(in, group, first, H5T_INTEGER, memory, 0, NULL, (char *)&r->first + f->offset);
     }
     get_process(in, group, r);
+    if (!in->bad && ss_pairs_get(&r->config, "turns"))
+        get_numbers(in, group, r, ss_store_turn.name, offsetof(struct ss_pass, turn));
     ss_get_array(in, group, "time_op", H5T_INTEGER, H5T_NATIVE_UINT64, 2, dims, column);
     for (size_t k = 0; k < r->reps && !in->bad; k++)
         memcpy(r->pass[k].op_ns, &column[k * SS_N_OPS], sizeof r->pass[k].op_ns);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/disk.h"
@@ -139,11 +140,38 @@ static void describe(char *out, size_t size, enum ss_progress_tone *tone, const 
     }
 }
 
-static enum ss_err measure(struct ss_planned *c, struct ss_pace *pace, const char *dir, struct ss_progress *progress)
+/* Numbers of turns that no other process has: microseconds, of which a repetition takes more than one. */
+static uint64_t new_turn(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* The cell's process and the one beside it. One without the other cannot be compared: if the second fails, the cell has. */
+static enum ss_err measure_both(struct ss_child_report *r, struct ss_planned *c, const char *dir,
+                                const struct ss_beside *beside, struct ss_progress *progress)
+{
+    struct ss_child_report both[2];
+    c->effort.turn = new_turn();
+    SS_TRY(ss_child_run_beside(both, &c->cell, &c->effort, dir, beside, progress, &stop));
+    *r = both[0];
+    if (!both[1].saved || both[1].status != both[0].status) {
+        r->interrupted = r->interrupted || both[1].interrupted;
+        r->status = SS_FAILED;
+        r->code = SS_CELLS;
+        snprintf(r->reason, sizeof r->reason, "beside, in %.200s: %.250s", beside->results_dir,
+                 *both[1].reason ? both[1].reason : "not saved");
+    }
+    return SS_OK;
+}
+
+static enum ss_err measure(struct ss_planned *c, struct ss_pace *pace, const char *dir, const struct ss_beside *beside,
+                           struct ss_progress *progress)
 {
     struct ss_child_report r;
     c->effort.process = c->processes;
-    SS_TRY(ss_child_run(&r, &c->cell, &c->effort, dir, progress, &stop));
+    SS_TRY(beside ? measure_both(&r, c, dir, beside, progress) : ss_child_run(&r, &c->cell, &c->effort, dir, progress, &stop));
     if (r.interrupted && !r.saved)
         return SS_INTERRUPTED;
     if (!r.saved && r.code == SS_ENV && r.status == SS_MEASURED) {
@@ -183,7 +211,8 @@ size_t ss_planned_runs(const struct ss_planned *c)
 }
 
 /* The one process that cell c's turn is. */
-static enum ss_err take_turn(struct ss_plan *p, size_t c, struct ss_pace *pace, const char *dir, struct ss_progress *progress)
+static enum ss_err take_turn(struct ss_plan *p, size_t c, struct ss_pace *pace, const char *dir, const struct ss_beside *beside,
+                             struct ss_progress *progress)
 {
     double own = ss_pace_seconds(pace, &p->v[c]), later = -own;
     for (size_t k = 0; k < p->n; k++)
@@ -194,11 +223,11 @@ static enum ss_err take_turn(struct ss_plan *p, size_t c, struct ss_pace *pace, 
     if (p->v[c].effort.repeats > 1)
         snprintf(turn, sizeof turn, "%s, process %zu of %zu", label, p->v[c].processes + 1, p->v[c].effort.repeats);
     ss_progress_begin(progress, progress->i + 1, turn, own, later);
-    return measure(&p->v[c], pace, dir, progress);
+    return measure(&p->v[c], pace, dir, beside, progress);
 }
 
 /* Round by round, A B A B: a cell's next process only after all others have had as many. */
-static enum ss_err loop(struct ss_plan *p, const char *dir, struct ss_progress *progress)
+static enum ss_err loop(struct ss_plan *p, const char *dir, const struct ss_beside *beside, struct ss_progress *progress)
 {
     struct ss_pace pace = {0};
     size_t left = progress->n;
@@ -208,7 +237,7 @@ static enum ss_err loop(struct ss_plan *p, const char *dir, struct ss_progress *
             if (p->v[c].todo && p->v[c].processes <= round) {
                 if (stop)
                     return SS_INTERRUPTED;
-                SS_TRY(take_turn(p, c, &pace, dir, progress));
+                SS_TRY(take_turn(p, c, &pace, dir, beside, progress));
             }
             left += p->v[c].todo;
         }
@@ -247,22 +276,26 @@ static enum ss_err verdict(const struct ss_plan *p)
     return err;
 }
 
-enum ss_err ss_sweep_run(struct ss_plan *p, const char *results_dir, const struct ss_cli *cli)
+enum ss_err ss_sweep_run(struct ss_plan *p, const char *results_dir, const struct ss_beside *beside, const struct ss_cli *cli)
 {
     struct ss_progress progress = {
         .terminal = isatty(STDERR_FILENO), .color = ss_color(cli, STDERR_FILENO), .verbosity = cli->verbosity};
     for (size_t i = 0; i < p->n; i++)
         progress.n += ss_planned_runs(&p->v[i]);
-    int lock = -1;
+    int lock = -1, lock_beside = -1;
     enum ss_err err = prepare(&lock, p, results_dir);
+    if (err == SS_OK && beside)
+        err = prepare(&lock_beside, p, beside->results_dir);
     if (err == SS_OK) {
         struct sigaction old[4];
         catch_signals(old);
-        err = loop(p, results_dir, &progress);
+        err = loop(p, results_dir, beside, &progress);
         ss_progress_clear(&progress);
         restore_signals(old);
     }
     if (lock >= 0)
         close(lock);
+    if (lock_beside >= 0)
+        close(lock_beside);
     return err == SS_OK ? verdict(p) : err;
 }

@@ -71,7 +71,7 @@ struct ss_child_report {
     char reason[512];
 };
 /* What parent and child say to each other, as text. */
-SS_CHECKED enum ss_err ss_child_order_write(FILE *out, const struct ss_cell *c, const struct ss_effort *e);
+void ss_child_order_write(FILE *out, const struct ss_cell *c, const struct ss_effort *e);
 SS_CHECKED enum ss_err ss_child_order_read(FILE *in, struct ss_cell *c, struct ss_effort *e);
 void ss_child_status_write(FILE *out, const struct ss_child_report *r);
 bool ss_child_status_read(const char *line, struct ss_child_report *r);
@@ -79,12 +79,23 @@ bool ss_child_status_read(const char *line, struct ss_child_report *r);
    flag. The error is SS_ENV if no process can be made; all that happens to the cell is in r. */
 SS_CHECKED enum ss_err ss_child_run(struct ss_child_report *r, const struct ss_cell *c, const struct ss_effort *e,
                                     const char *results_dir, struct ss_progress *progress, const volatile sig_atomic_t *stop);
+/* The other of two results that are measured in turns (turns.h). */
+struct ss_beside {
+    const char *results_dir; /* NULL: none */
+    const char *program;     /* the shardscale that measures into it; NULL: this one */
+};
+/* Two processes that measure c in turns, r[0] of this executable into results_dir, r[1] of beside; e->turn > 0. */
+SS_CHECKED enum ss_err ss_child_run_beside(struct ss_child_report r[2], const struct ss_cell *c, const struct ss_effort *e,
+                                           const char *results_dir, const struct ss_beside *beside,
+                                           struct ss_progress *progress, const volatile sig_atomic_t *stop);
 
 /* ---- the loop (sweep.c) */
 /* Measures every todo cell, in as many fresh processes as its effort wants: all cells once, then all cells again, so that what
    drifts on the machine falls on all of them alike. SS_CELLS, SS_COUNTS: some are failed (now or from before); SS_ENV:
-   results_dir is unwritable, full or in use by another sweep; SS_INTERRUPTED: resumable. Updates the plan's states. */
-SS_CHECKED enum ss_err ss_sweep_run(struct ss_plan *p, const char *results_dir, const struct ss_cli *cli);
+   results_dir is unwritable, full or in use by another sweep; SS_INTERRUPTED: resumable. Updates the plan's states. beside
+   NULL, or: every process has one beside it, and the two take turns. */
+SS_CHECKED enum ss_err ss_sweep_run(struct ss_plan *p, const char *results_dir, const struct ss_beside *beside,
+                                    const struct ss_cli *cli);
 /* default results/<profile> */
 const char *ss_results_dir(const struct ss_cli *cli, const char *profile, char *out, size_t size);
 #endif

@@ -1,8 +1,8 @@
 /* main.c — `make trials`: what `shardscale compare` says of real runs. A trial measures every cell of an experiment twice, in
-   two folders, PROCESSES fresh processes a side, cell by cell and in turns, and compares them: the same program, so SAME is
-   right. Then every time of B is taken FACTOR times and compared again: SLOWER is right. The same again with the first process
-   of each cell only. FLAG: a flag of `shardscale run`, such as --backend=cuda. Prints a table; asserts nothing, since a test
-   machine has other work. */
+   two folders, PROCESSES fresh processes a side, repetition by repetition in turns (run --beside), and compares them: the same
+   program, so SAME is right. Then every time of B is taken FACTOR times and compared again: SLOWER is right. The same again
+   with the first process of each cell only. FLAG: a flag of `shardscale run`, such as --backend=cuda. Prints a table; asserts
+   nothing, since a test machine has other work. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,34 +41,11 @@ static int call(const char *format, ...)
     return WIFEXITED(status) ? WEXITSTATUS(status) : SS_CELLS;
 }
 
-/* The k-th process of the cells that match `only`, in folder/a and folder/b; which comes first changes with k. */
-static int measure(const struct runs *r, const char *only, int k)
+/* Every cell in folder/a and folder/b, two processes at a time, repetition by repetition in turns. */
+static int measure(const struct runs *r)
 {
-    int status = 0;
-    for (int i = 0; i < 2 && status == 0; i++)
-        status = call("'%s' run '%s' -q %s --results '%s/%c' --repeats %d -E '%s' >/dev/null", getenv("SHARDSCALE"),
-                      r->experiment, r->flag, r->folder, "ab"[(i + k) % 2], k, only);
-    return status;
-}
-
-/* Both sides of all cells, one cell after the other: the closer in time the two processes of a pair, the more of the machine's
-   state they share. */
-static int measure_all(const struct runs *r, const struct ss_filter *all)
-{
-    struct ss_set set;
-    char name[256], only[256];
-    int status = measure(r, "tokens>0", 1); /* the references, too */
-    snprintf(name, sizeof name, "%s/a", r->folder);
-    if (status != 0 || ss_set_open(&set, name, all) != SS_OK)
-        return status ? status : SS_RESULTS;
-    for (size_t i = 0; i < set.n && status == 0; i++) {
-        const struct ss_cell *c = &set.cells[i].cell;
-        snprintf(only, sizeof only, "model==%s && variant==%s", c->model, c->variant);
-        for (int k = 2; k <= r->processes && status == 0 && !c->reference; k++)
-            status = measure(r, only, k);
-    }
-    ss_set_free(&set);
-    return status;
+    return call("'%s' run '%s' -q %s --results '%s/a' --beside '%s/b' --repeats %d >/dev/null", getenv("SHARDSCALE"),
+                r->experiment, r->flag, r->folder, r->folder, r->processes);
 }
 
 static void keep_first_process(struct ss_set *s)
@@ -126,7 +103,7 @@ static enum ss_err compare_each_way(struct row row[ROWS], const char *folder, co
 
 static void print(const struct row row[ROWS], int trials, int processes)
 {
-    printf("%d trials: every cell measured twice, in turns.\n\n", trials);
+    printf("%d trials: every cell measured twice, repetition by repetition in turns.\n\n", trials);
     printf("| fresh processes a side | time of B | comparisons | SAME | FASTER | SLOWER | n too small |\n");
     printf("|---:|---:|---:|---:|---:|---:|---:|\n");
     for (int k = 0; k < ROWS; k++)
@@ -152,7 +129,7 @@ int main(int argc, char **argv)
     runs.flag = argc > 4 ? argv[4] : "";
     int status = 0;
     for (int t = 1; t <= (int)trials && status == 0; t++) {
-        status = measure_all(&runs, all);
+        status = measure(&runs);
         if (status == 0)
             status = (int)compare_each_way(row, runs.folder, all);
         fprintf(stderr, "trial %d of %" PRIu64 ": SAME is right in %zu of %zu, SLOWER in %zu of %zu\n", t, trials,
