@@ -15,12 +15,8 @@ static const char usage[] =
     "the whole interval is more than 1% from 1, else SAME: no difference was found, and only what lies outside of the\n"
     "interval is ruled out. Cells of fewer than 6 processes a side are judged by their repetitions, the interval widened by\n"
     "three times the scatter of the other such cells of A and B; with fewer than 6 others: n too small.\n"
-    "Measure both sets in turns, or what the machine does meanwhile looks like a difference; the shorter the turns (-E), the\n"
-    "fewer processes decide:\n\n"
-    "  for k in 1 2 3 4 5 6 7 8; do\n"
-    "      before/shardscale run latency --results A --repeats $k\n"
-    "      after/shardscale run latency --results B --repeats $k\n"
-    "  done\n\n"
+    "Measure both sets in turns, or what the machine does meanwhile looks like a difference:\n\n"
+    "  after/shardscale run latency --results B --beside A --program before/shardscale --repeats 12\n\n"
     "Exit status 4: a counter, a peak of memory, or bytes or rounds of an operation differ, or differ from cost(); 3: "
     "--fail-on.";
 
@@ -97,10 +93,10 @@ static enum ss_err judge(const struct ss_comparison *c, const struct compare_fla
         ss_note("geometric mean of B/A over %zu times: %.4f", c->ratios, exp(c->log_sum / (double)c->ratios));
     if (c->few)
         ss_warn("%zu times are of fewer than %d fresh processes a side, so a drift of the machine between the two sets "
-                "is not ruled out; measure both in turns with run --repeats 8",
+                "is not ruled out; measure both in turns: run --beside A --repeats 12",
                 c->few, SS_STATS_MIN);
     if (c->hidden)
-        ss_warn("%zu times do not rule out that B is slower by %g %%; measure both sets on a quieter machine, with more "
+        ss_warn("%zu times do not rule out that B is slower by %g %%; measure both in turns (run --beside), with more "
                 "--repeats",
                 c->hidden, 100 * f->slower_by);
     if (c->n_differ)
@@ -108,7 +104,8 @@ static enum ss_err judge(const struct ss_comparison *c, const struct compare_fla
     if (c->pairs == 0)
         SS_FAIL(SS_USAGE, "no cell is in both sets; measure the same experiment with the same options and seed");
     if (f->fail_on && c->count[SS_ORDER_TOO_FEW] == c->table.rows)
-        SS_FAIL(SS_USAGE, "--fail-on %s: none of the times can be judged; measure both sets with run --repeats 8", f->fail_on);
+        SS_FAIL(SS_USAGE, "--fail-on %s: none of the times can be judged; measure both: run --beside A --repeats 12",
+                f->fail_on);
     if (f->fail_on && c->slower)
         SS_FAIL(SS_REGRESSION, "%zu times are slower by more than %g %%, the worst by %.1f %%", c->slower, 100 * f->slower_by,
                 100 * (c->worst - 1));

@@ -33,7 +33,8 @@ void fill_result(struct ss_result *r, uint64_t seed, size_t reps, size_t layers)
     }
     for (size_t k = 0; k < reps; k++)
         r->pass[k].process = (int64_t)k / 3; /* three repetitions in each fresh process */
-    r->first.process = 0;
+    r->first.process = r->first.turn = 0;
+    cr_assert_eq(ss_pairs_add(&r->config, "turns", "yes"), SS_OK);
     r->first.energy_mj = -1;
     r->has_first = true;
     for (int i = 0; i < SS_N_COUNTERS; i++) {

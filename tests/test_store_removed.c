@@ -24,6 +24,7 @@ static void write_cell(const char *dir, char *path, size_t size)
     r.arguments = calloc(1, sizeof *r.arguments);
     cr_assert(r.pass && r.logits && r.arguments && ss_wire_alloc(&r.wire, 2) == 0);
     cr_assert_eq(ss_pairs_add(&r.config, "processes", "1"), SS_OK);
+    cr_assert_eq(ss_pairs_add(&r.config, "turns", "yes"), SS_OK);
     cr_assert_eq(ss_store_write(dir, &r), SS_OK, "%s", ss_last_error());
     ss_store_path(path, size, dir, &r.cell);
     ss_result_free(&r);

@@ -114,7 +114,8 @@ Test(sweep, an_order_arrives_as_it_was_given)
                                 .target = 0.0125,
                                 .max_seconds = 1.5,
                                 .threads = 2,
-                                .weight_budget_bytes = SIZE_MAX};
+                                .weight_budget_bytes = SIZE_MAX,
+                                .turn = 1796086387123456};
     p.v[p.n - 1].cell.split = true;
     ss_cell_identify(&p.v[p.n - 1].cell);
     for (size_t i = 0; i < p.n; i++) {
@@ -131,6 +132,7 @@ Test(sweep, an_order_arrives_as_it_was_given)
         cr_expect_eq(e.weight_budget_bytes, SIZE_MAX);
         cr_expect_eq(e.target, 0.0125);
         cr_expect_eq(e.reps_max, 40);
+        cr_expect_eq(e.turn, want.turn);
     }
     ss_plan_free(&p);
 }
