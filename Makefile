@@ -153,9 +153,9 @@ timing: timing-deps
 	@$(MAKE) --no-print-directory $B/timing
 	@SHARDSCALE_HOME='$(CURDIR)' SHARDSCALE_CPU=portable OMP_WAIT_POLICY=passive valgrind --quiet --error-limit=no $B/timing
 
-# How often compare is right about real runs, 12 comparisons a trial.
-TRIALS := 9
-PROCESSES := 12
+# How often compare is right about real runs, 12 comparisons in a trial of a quarter of an hour.
+TRIALS := 1
+PROCESSES := 24
 $B/trials: $B/tests/trials/main.o $(filter-out $B/harness/main.o,$(OBJ))
 	$(call SAY,LINK,$@)
 	$Q$(if $(CU),g++,$(CC)) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(if $(CU),$(CUDA_LIBS))
