@@ -17,7 +17,7 @@ static const char usage[] =
     "three times the scatter of the other such cells of A and B; with fewer than 6 others: n too small.\n"
     "Measure both sets in turns, or what the machine does meanwhile looks like a difference:\n\n"
     "  after/shardscale run latency --results B --beside A --program before/shardscale --repeats 12\n\n"
-    "Where other work disturbs the machine, 24 processes a side find 5%.\n\n"
+    "Where other work disturbs the machine, take 24 to find 5%.\n\n"
     "Exit status 4: a counter, a peak of memory, or bytes or rounds of an operation differ, or differ from cost(); 3: "
     "--fail-on.";
 
