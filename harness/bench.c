@@ -232,20 +232,8 @@ static bool enough(const struct bench *b, const struct ss_stop *rule, size_t rep
     return ss_stop(rule, b->online, reps, seconds);
 }
 
-/* One timed repetition; in turns with another process, where there is one. */
-static enum ss_err repeat_once(struct ss_result *r, struct bench *b)
-{
-    const uint64_t turn = b->effort->turn;
-    struct ss_pass *pass = &r->pass[r->reps];
-    if (turn)
-        ss_turn_take();
-    SS_TRY(run_pass(r, b, pass));
-    pass->turn = turn ? (int64_t)(turn + r->reps) : 0;
-    b->online[r->reps] = (double)pass->online_ns;
-    return SS_OK;
-}
-
-/* Warm-up, then at least one timed repetition. Ends with its turn, so that what follows does not disturb the other. */
+/* Warm-up, then at least one timed repetition. With another process beside this one (turns.h) the warm-up and each repetition
+   are a turn, and so is what follows, which thus does not disturb the other. */
 static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_result *reference)
 {
     const struct ss_effort *e = b->effort;
@@ -258,20 +246,22 @@ static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_
     }
     if (e->turn) {
         SS_TRY(ss_pairs_add(&r->config, "turns", "yes"));
-        ss_turn_give();
+        ss_turn_pass();
     }
     struct ss_stop rule = {.target = e->target, .n_min = e->reps_min, .n_max = b->reps_max, .max_seconds = e->max_seconds};
     double start = now_seconds();
-    do {
-        SS_TRY(repeat_once(r, b));
+    for (bool done = false; !done;) {
+        struct ss_pass *pass = &r->pass[r->reps];
+        SS_TRY(run_pass(r, b, pass));
+        pass->turn = e->turn ? (int64_t)(e->turn + r->reps) : 0;
+        b->online[r->reps] = (double)pass->online_ns;
         if (r->window)
             SS_TRY(ss_eval_score(r, r->reps, &b->windows, b->logits, reference));
         r->reps++;
+        done = enough(b, &rule, r->reps, now_seconds() - start);
         if (e->turn)
-            ss_turn_give();
-    } while (!enough(b, &rule, r->reps, now_seconds() - start));
-    if (e->turn)
-        ss_turn_take();
+            ss_turn_pass();
+    }
     return SS_OK;
 }
 

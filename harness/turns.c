@@ -12,9 +12,10 @@ void ss_turn_take(void)
         ;
 }
 
-void ss_turn_give(void)
+void ss_turn_pass(void)
 {
     signal(SIGPIPE, SIG_IGN); /* of a pipe that nobody reads any more */
     while (write(SS_TURN_OUT, "", 1) < 0 && errno == EINTR)
         ;
+    ss_turn_take();
 }

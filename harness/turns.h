@@ -6,8 +6,8 @@
 
 /* Descriptors of a child process that takes turns: it reads a byte when it may work and writes one when it has. */
 enum { SS_TURN_IN = 4, SS_TURN_OUT = 5 };
-/* Waits until the other has handed on or has ended. */
+/* Waits for the first turn: until the other has handed on or has ended. */
 void ss_turn_take(void);
-/* Hands on; if the other has ended, nothing happens. */
-void ss_turn_give(void);
+/* Hands on and waits for the next turn; returns at once if the other has ended. */
+void ss_turn_pass(void);
 #endif
