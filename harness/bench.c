@@ -233,7 +233,7 @@ static bool enough(const struct bench *b, const struct ss_stop *rule, size_t rep
 }
 
 /* Warm-up, then at least one timed repetition. With another process beside this one (turns.h) the warm-up and each repetition
-   are a turn, and so is what follows, which thus does not disturb the other. */
+   are a turn, and what follows waits until both have measured. */
 static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_result *reference)
 {
     const struct ss_effort *e = b->effort;
@@ -246,7 +246,7 @@ static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_
     }
     if (e->turn) {
         SS_TRY(ss_pairs_add(&r->config, "turns", "yes"));
-        ss_turn_pass();
+        SS_TRY(ss_turn_pass(false));
     }
     struct ss_stop rule = {.target = e->target, .n_min = e->reps_min, .n_max = b->reps_max, .max_seconds = e->max_seconds};
     double start = now_seconds();
@@ -260,7 +260,7 @@ static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_
         r->reps++;
         done = enough(b, &rule, r->reps, now_seconds() - start);
         if (e->turn)
-            ss_turn_pass();
+            SS_TRY(ss_turn_pass(done));
     }
     return SS_OK;
 }

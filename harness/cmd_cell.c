@@ -74,7 +74,8 @@ static enum ss_err run_cell(struct ss_child_report *report, const struct ss_cell
         snprintf(report->reason, sizeof report->reason, "%s", r.reason);
         err = SS_OK;
     }
-    bool keep = effort->process > 0 && report->code != SS_OK && report->code != SS_COUNTS; /* what is stored stays */
+    /* What is stored stays; and what the process beside this one broke off is no result. */
+    bool keep = (effort->process > 0 && report->code != SS_OK && report->code != SS_COUNTS) || report->code == SS_INTERRUPTED;
     if (err == SS_OK && !keep)
         err = ss_store_write(results, &r);
     report->saved = err == SS_OK && !keep;

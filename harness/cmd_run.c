@@ -186,7 +186,8 @@ static enum ss_err sweep(struct ss_plan *p, const struct run_flags *f, const cha
     for (size_t i = 0; i < p->n; i++)
         after += p->v[i].todo;
     if (err == SS_INTERRUPTED) {
-        fprintf(stderr, "interrupted: %zu cells finished and saved, %zu left\n", before - after, after);
+        fprintf(stderr, "interrupted: %zu cells finished, %zu left; every process that has measured is saved\n", before - after,
+                after);
         print_resume(argc, argv);
     } else if (err == SS_OK || err == SS_CELLS || err == SS_COUNTS) {
         print_summary(p, results, before - after);

@@ -156,13 +156,14 @@ static enum ss_err measure_both(struct ss_child_report *r, struct ss_planned *c,
     c->effort.turn = new_turn();
     SS_TRY(ss_child_run_beside(both, &c->cell, &c->effort, dir, beside, progress, &stop));
     *r = both[0];
-    if (!both[1].saved || both[1].status != both[0].status) {
-        r->interrupted = r->interrupted || both[1].interrupted;
-        r->status = SS_FAILED;
-        r->code = SS_CELLS;
-        snprintf(r->reason, sizeof r->reason, "beside, in %.200s: %.250s", beside->results_dir,
-                 *both[1].reason ? both[1].reason : "not saved");
-    }
+    r->interrupted = both[0].interrupted || both[1].interrupted;
+    const bool was_left_alone = r->code == SS_INTERRUPTED;
+    if ((both[1].saved && both[1].status == r->status) || (r->status == SS_FAILED && !was_left_alone))
+        return SS_OK;
+    r->status = SS_FAILED;
+    r->code = both[1].code == SS_COUNTS ? SS_COUNTS : SS_CELLS;
+    snprintf(r->reason, sizeof r->reason, "beside, in %.200s: %.250s", beside->results_dir,
+             *both[1].reason ? both[1].reason : "not saved");
     return SS_OK;
 }
 

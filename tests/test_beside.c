@@ -26,8 +26,8 @@ static int run(const char *format)
     return program(args, out, sizeof out);
 }
 
-/* The cell of v2 in that folder, which has it and its reference. */
-static void read_cell(struct ss_result *r, const char *side)
+/* The cell in that folder, which has one and its reference. */
+static void read_cell(struct ss_result *r, const char *side, enum ss_status status)
 {
     char folder[96];
     struct ss_result *all;
@@ -39,7 +39,7 @@ static void read_cell(struct ss_result *r, const char *side)
     ss_result_free(&all[reference]);
     *r = all[1 - reference];
     free(all);
-    cr_assert_eq(r->status, SS_MEASURED, "no cell of v2 in %s", folder);
+    cr_assert_eq(r->status, status, "cell in %s: %s", folder, r->reason);
 }
 
 Test(beside, both_have_the_same_turns_in_as_many_processes, .init = make_dir)
@@ -47,8 +47,8 @@ Test(beside, both_have_the_same_turns_in_as_many_processes, .init = make_dir)
     struct ss_result a, b;
     cr_assert_eq(run(RUN "--repeats 2 --beside %s/b"), 0, "%s", out);
     cr_assert_eq(run(RUN "--repeats 3 --beside %s/b"), 0, "%s", out);
-    read_cell(&a, "a");
-    read_cell(&b, "b");
+    read_cell(&a, "a", SS_MEASURED);
+    read_cell(&b, "b", SS_MEASURED);
     cr_expect_eq(ss_result_processes(&a), 3);
     cr_expect_eq(ss_result_processes(&b), 3);
     cr_assert_geq(a.reps, 6);
@@ -81,16 +81,42 @@ Test(beside, processes_that_cannot_be_paired_are_refused, .init = make_dir)
     cr_expect_not_null(strstr(out, "needs --beside"), "%s", out);
 }
 
-/* The first is not kept waiting by a second that ends at once, and the cell says why there is no pair. */
-Test(beside, a_second_program_that_fails_is_told, .init = make_dir)
+/* The first is not kept waiting by a second that ends at once; it keeps what it had and says why there is no pair. */
+Test(beside, one_without_the_other_is_not_saved, .init = make_dir)
 {
-    struct ss_result a;
+    struct ss_result a, b;
     cr_expect_eq(run(RUN "--beside %s/b --program /bin/true"), 2, "%s", out);
     cr_expect_not_null(strstr(out, "beside, in "), "%s", out);
     cr_expect_not_null(strstr(out, "child process ended with status 0 and no result"), "%s", out);
-    read_cell(&a, "a");
-    cr_expect_geq(a.reps, 2);
+    read_cell(&a, "a", SS_FAILED);
+    cr_expect_not_null(strstr(a.reason, "child process ended with status 0 and no result"), "%s", a.reason);
     ss_result_free(&a);
+    cr_assert_eq(run(RUN "--beside %s/b --rerun failed"), 0, "%s", out);
+
+    cr_expect_eq(run(RUN "--repeats 2 --beside %s/b --program /bin/true"), 2, "%s", out);
+    read_cell(&a, "a", SS_MEASURED);
+    cr_expect_eq(ss_result_processes(&a), 1);
+    ss_result_free(&a);
+    cr_assert_eq(run(RUN "--repeats 2 --beside %s/b"), 0, "%s", out);
+    read_cell(&a, "a", SS_MEASURED);
+    read_cell(&b, "b", SS_MEASURED);
+    cr_expect_eq(ss_result_processes(&a), 2);
+    cr_expect_eq(ss_result_processes(&b), 2);
+    ss_result_free(&a);
+    ss_result_free(&b);
+}
+
+/* The second hears that the first has ended, but has a reason of its own. */
+Test(beside, what_cannot_be_measured_is_skipped_on_both_sides, .init = make_dir)
+{
+    cr_assert_eq(run("run two-gpu --profile smoke -q -E 'model==tiny-lm && placement==split' --results %s/a --beside %s/b"), 0,
+                 "%s", out);
+    for (int side = 0; side < 2; side++) {
+        struct ss_result r;
+        read_cell(&r, side == 0 ? "a" : "b", SS_SKIPPED);
+        cr_expect_not_null(strstr(r.reason, "needs 2 GPUs"), "%s", r.reason);
+        ss_result_free(&r);
+    }
 }
 
 /* Six processes; repetition i of both at a machine that is slower each time: b takes factor times as long as a. */
