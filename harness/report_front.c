@@ -161,6 +161,12 @@ static void beside_formula(struct ss_text *out, const struct ss_view *v, const c
     ss_text_add(out, ": %s and %s times as much.\n", first, last);
 }
 
+/* Of a decision table, whose last column names the variants. */
+static const char *best_of(const struct ss_table *t, size_t row)
+{
+    return t->cell[row * t->columns + t->columns - 1].human;
+}
+
 /* Who is fastest of those that reveal least, model by model; as measured and over a wide-area network. */
 static enum ss_err fastest(struct ss_text *out, const struct ss_report *r)
 {
@@ -173,16 +179,18 @@ static enum ss_err fastest(struct ss_text *out, const struct ss_report *r)
         struct ss_table t;
         snprintf(spec.columns, sizeof spec.columns, "%s", at[k].column);
         SS_TRY(ss_report_table(&t, v, &spec));
-        bool same = t.rows > 1;
-        for (size_t i = 0; i < t.rows; i++) {
-            const char *best = t.cell[i * t.columns + t.columns - 1].human;
-            same = same && strcmp(best, t.cell[t.columns - 1].human) == 0;
-        }
         if (t.rows > 0)
             ss_text_add(out, "- **Fastest** of those that reveal shapes only (%s):", at[k].where);
-        for (size_t i = 0; i < (same ? 1 : t.rows); i++)
-            ss_text_add(out, "%s %s for %s", i ? "," : "", t.cell[i * t.columns + t.columns - 1].human,
-                        same ? "every model" : t.cell[i * t.columns].human);
+        for (size_t i = 0, end; i < t.rows; i = end) { /* neighbours with the same answer share it */
+            for (end = i + 1; end < t.rows && strcmp(best_of(&t, i), best_of(&t, end)) == 0; end++)
+                ;
+            ss_text_add(out, "%s %s for", i ? ";" : "", best_of(&t, i));
+            if (t.rows > 1 && end - i == t.rows)
+                ss_text_add(out, " every model");
+            else
+                for (size_t m = i; m < end; m++)
+                    ss_text_add(out, "%s %s", m > i ? "," : "", t.cell[m * t.columns].human);
+        }
         if (t.rows > 0)
             ss_text_add(out, ".\n");
         ss_table_free(&t);
