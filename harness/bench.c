@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "harness/clock.h"
 #include "harness/env.h"
 #include "harness/philox.h"
 #include "harness/stats.h"
@@ -30,13 +30,6 @@ struct bench {
     double *online;    /* (reps_max) ns, for the stop rule */
     bool has_counters; /* of an earlier pass, in the result */
 };
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static enum ss_err note_model(struct ss_result *r, const struct ss_model *m)
 {
@@ -249,7 +242,7 @@ static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_
         SS_TRY(ss_turn_pass(false));
     }
     struct ss_stop rule = {.target = e->target, .n_min = e->reps_min, .n_max = b->reps_max, .max_seconds = e->max_seconds};
-    double start = now_seconds();
+    double start = ss_now();
     for (bool done = false; !done;) {
         struct ss_pass *pass = &r->pass[r->reps];
         SS_TRY(run_pass(r, b, pass));
@@ -258,7 +251,7 @@ static enum ss_err repeat(struct ss_result *r, struct bench *b, const struct ss_
         if (r->window)
             SS_TRY(ss_eval_score(r, r->reps, &b->windows, b->logits, reference));
         r->reps++;
-        done = enough(b, &rule, r->reps, now_seconds() - start);
+        done = enough(b, &rule, r->reps, ss_now() - start);
         if (e->turn)
             SS_TRY(ss_turn_pass(done));
     }

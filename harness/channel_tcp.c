@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "harness/clock.h"
 #include "harness/tcp_link.h"
 
 static struct ss_tcp *of(struct ss_channel *ch)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/clock.h"
 #include "harness/frame.h"
 
 enum { PROTOCOL = 1, HELLO = SS_FRAME_HEADER + 8 }; /* version of the frames and of the session's own words */

@@ -18,7 +18,6 @@ struct ss_progress {
 };
 enum ss_progress_tone { SS_TONE_OK, SS_TONE_WARN, SS_TONE_BAD };
 
-double ss_now(void); /* monotonic seconds */
 /* "8.1 s", "4 min 10 s", "2 h 5 min" */
 void ss_format_seconds(char *out, size_t size, double seconds);
 /* "1.23 GB", SI units */

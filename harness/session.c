@@ -6,9 +6,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "harness/channel_tcp.h"
+#include "harness/clock.h"
 #include "harness/forward.h"
 #include "harness/session_peers.h"
 #include "harness/workers.h"
@@ -275,13 +275,6 @@ void ss_session_close(struct ss_session *s)
     free(s);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t max_u64(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -362,9 +355,9 @@ static enum ss_err run_pass(struct ss_session *s, size_t n, size_t past, struct 
     s->cached = 0; /* until this pass has ended well */
     struct ss_pass unwanted, *p = pass ? pass : &unwanted;
     *p = (struct ss_pass){0};
-    uint64_t start = now_ns();
+    uint64_t start = ss_now_ns();
     SS_TRY(ss_workers_run(s->workers, all_roles(s), pass_role));
-    p->wall_ns = now_ns() - start;
+    p->wall_ns = ss_now_ns() - start;
     collect_times(s, p);
     if (s->config.copy_only && memcmp(s->h_x, s->h_logits, n * s->config.model->shape.vocab * sizeof *s->h_x) != 0)
         SS_FAIL(SS_CELLS, "%s: %zu rows came back altered from a copy", s->config.variant->name, n);

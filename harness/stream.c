@@ -12,17 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4, RETRY_MS = 100 };
+#include "harness/clock.h"
 
-int64_t ss_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+enum { BACKLOG = 4, RETRY_MS = 100 };
 
 static bool is_loopback(const struct sockaddr *a)
 {

@@ -21,9 +21,6 @@ struct ss_stream {
     uint64_t key_used;          /* so many have */
 };
 
-/* Milliseconds of the monotonic clock. */
-int64_t ss_now_ms(void);
-
 /* "host:port" or "[v6]:port". Off loopback without TLS: SS_USAGE. The listener's descriptor is the caller's to close. */
 SS_CHECKED enum ss_err ss_stream_listen(int *listener, const char *at, bool tls);
 SS_CHECKED enum ss_err ss_stream_accept(struct ss_stream *s, int listener, const char *at, int64_t deadline_ms);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/clock.h"
 #include "harness/peers.h"
 #include "harness/tcp_link.h"
 

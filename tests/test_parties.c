@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "harness/clock.h"
 #include "harness/philox.h"
 #include "harness/session.h"
 #include "tests/roles.h"

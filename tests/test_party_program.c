@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "harness/clock.h"
 #include "harness/stream.h"
 #include "tests/roles.h"
 #include "tests/scratch.h"

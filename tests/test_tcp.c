@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "harness/channel_tcp.h"
+#include "harness/clock.h"
 #include "harness/frame.h"
 #include "tests/talk.h"
 

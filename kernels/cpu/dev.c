@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "harness/clock.h"
 
 enum { HUGE_BYTES = 2 << 20, ALIGN = 64 };
 
@@ -200,9 +201,7 @@ enum ss_err cpu_mark(struct ss_dev *dev, size_t slot)
         dev->mark_ns = grown;
         dev->n_marks = n;
     }
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    dev->mark_ns[slot] = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    dev->mark_ns[slot] = ss_now_ns();
     return SS_OK;
 }
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "harness/clock.h"
 #include "kernels/backend.h"
 #include "variants/lib/prg.h"
 
@@ -14,13 +14,6 @@ static const struct ss_backend *const cpu = &ss_backend_cpu;
 static const size_t shapes[][2] = {{1536, 1536}, {17920, 1536}, {1536, 8960}, {49152, 8192}}; /* rows, cols */
 enum { N_SHAPES = sizeof shapes / sizeof *shapes, PASSES = 3, MAX_TOKENS = 56 };
 static const size_t tokens[] = {8, MAX_TOKENS};
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void must(enum ss_err err)
 {
@@ -44,11 +37,11 @@ static void products(struct ss_dev *dev, const char *isa, const struct arrays *x
             const int passes = slow || macs > 5e9 ? 1 : PASSES;
             double best[2] = {1e9, 1e9};
             for (int p = 0; p < passes && !(slow && macs > 5e9); p++) {
-                const double t0 = now_s();
+                const double t0 = ss_now();
                 must(cpu->gemm_ring(dev, x->out, x->a, tokens[t], &ring));
-                const double t1 = now_s();
+                const double t1 = ss_now();
                 must(cpu->gemm(dev, x->out, x->a, SS_BF16, tokens[t], &bf16, NULL, false));
-                const double t2 = now_s();
+                const double t2 = ss_now();
                 best[0] = t1 - t0 < best[0] ? t1 - t0 : best[0];
                 best[1] = t2 - t1 < best[1] ? t2 - t1 : best[1];
             }
@@ -65,11 +58,11 @@ static void keystream(struct ss_dev *dev, const char *isa, const struct arrays *
     ss_prg_from_key(&g, key, 1);
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         const size_t words = sizes[s] / 8, passes = (size_t)(1 << 29) / sizes[s];
-        const double t0 = now_s();
+        const double t0 = ss_now();
         for (size_t p = 0; p < passes; p++)
             must(ss_prg_fill(&g, cpu, dev, x->w, words));
         printf("%-9s keystream, %9zu B a call: %6.2f GB/s\n", isa, sizes[s],
-               1e-9 * (double)(passes * sizes[s]) / (now_s() - t0));
+               1e-9 * (double)(passes * sizes[s]) / (ss_now() - t0));
     }
 }
 
