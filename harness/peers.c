@@ -9,6 +9,7 @@
 #include "harness/frame.h"
 
 enum { PROTOCOL = 1, HELLO = SS_FRAME_HEADER + 8 }; /* version of the frames and of the session's own words */
+enum { GREETING_MS = 10000 };                       /* for whoever connects, to say who it is */
 
 const char *ss_role_name(int role)
 {
@@ -52,7 +53,7 @@ enum ss_err ss_peers_check(const struct ss_peers *p, bool dealer)
     return SS_OK;
 }
 
-/* Each side says which role it plays; *role is the other's. */
+/* Each side says which role it plays; *role is the other's, and stays as it is if the other does not speak our protocol. */
 static enum ss_err introduce(const struct ss_peers *p, struct ss_stream *s, int64_t deadline_ms, int *role)
 {
     uint8_t mine[HELLO] = {0}, theirs[HELLO];
@@ -68,10 +69,10 @@ static enum ss_err introduce(const struct ss_peers *p, struct ss_stream *s, int6
     if (wrong)
         SS_FAIL(SS_ENV, "%s sent %s; is it `shardscale forward --party`?", s->peer, wrong);
     SS_TRY(ss_stream_read_all(s, theirs + SS_FRAME_HEADER, HELLO - SS_FRAME_HEADER, deadline_ms));
+    *role = theirs[SS_FRAME_HEADER + 4];
     if (theirs[SS_FRAME_HEADER] != PROTOCOL)
         SS_FAIL(SS_ENV, "%s speaks version %d of the protocol between processes, this one %d; use the same build", s->peer,
                 theirs[SS_FRAME_HEADER], PROTOCOL);
-    *role = theirs[SS_FRAME_HEADER + 4];
     return SS_OK;
 }
 
@@ -90,6 +91,30 @@ static enum ss_err greet(const struct ss_peers *p, bool dealer, struct ss_tls *t
     return SS_OK;
 }
 
+/* Waits for a peer. Whoever else connects (a port scanner, a health check, a key that is not pinned) and so never says which
+   role it plays is turned away, and ends no run. */
+static enum ss_err admit(const struct ss_peers *p, bool dealer, struct ss_tls *tls, int listener, struct ss_stream *s,
+                         int64_t deadline_ms, int *role)
+{
+    char stranger[512] = "";
+    for (;;) {
+        const int silent = ss_set_error_silent(1);
+        enum ss_err err = ss_stream_accept(s, listener, p->listen, deadline_ms);
+        const int64_t soon_ms = ss_now_ms() + GREETING_MS;
+        const bool came = err == SS_OK;
+        if (came)
+            err = greet(p, dealer, tls, s, true, soon_ms < deadline_ms ? soon_ms : deadline_ms, role);
+        ss_set_error_silent(silent);
+        if (err == SS_OK)
+            return SS_OK;
+        if (!came || *role >= 0)
+            SS_FAIL(err, "%.450s%s%s", ss_last_error(), *stranger ? "; the last that came: " : "", stranger);
+        snprintf(stranger, sizeof stranger, "%.500s", ss_last_error());
+        ss_warn("%s; waiting on at %s", stranger, p->listen);
+        ss_stream_close(s);
+    }
+}
+
 /* A connection to or from `due` (a role, or -1: whichever of the missing comes). */
 static enum ss_err join(const struct ss_peers *p, bool dealer, struct ss_tls *tls, int listener, const char *to, int due,
                         struct ss_stream stream[SS_N_ROLES])
@@ -98,11 +123,12 @@ static enum ss_err join(const struct ss_peers *p, bool dealer, struct ss_tls *tl
     struct ss_stream s = {.fd = -1};
     enum ss_err err = SS_OK;
     int role = -1;
-    if (to)
+    if (to) {
         SS_TRY(ss_stream_dial(&s, to, tls != NULL, deadline_ms));
-    else
-        SS_TRY(ss_stream_accept(&s, listener, p->listen, deadline_ms));
-    SS_TRY_OUT(greet(p, dealer, tls, &s, !to, deadline_ms, &role));
+        SS_TRY_OUT(greet(p, dealer, tls, &s, false, deadline_ms, &role));
+    } else {
+        SS_TRY_OUT(admit(p, dealer, tls, listener, &s, deadline_ms, &role));
+    }
     if ((due >= 0 && role != due) || stream[role].fd >= 0)
         SS_FAIL_OUT(SS_ENV, "%s plays %s where %s was due; look at the addresses and at --party", s.peer, ss_role_name(role),
                     due >= 0 ? ss_role_name(due) : "the other party");

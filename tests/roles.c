@@ -4,7 +4,9 @@
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 void roles_open(struct roles *r, ss_tap tap, void *tap_arg)
@@ -89,12 +91,19 @@ void fill_random(struct roles *r, uint64_t *out, size_t n)
     cr_assert_eq(ss_prg_fill(&c->prg, c->host, c->host_dev, out, n), SS_OK);
 }
 
+/* The port is taken from other tests that run now by a name in Linux's abstract namespace, which goes with this process. */
 int free_port(void)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t n = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&a, n) == 0 && getsockname(fd, (struct sockaddr *)&a, &n) == 0);
-    close(fd);
-    return ntohs(a.sin_port);
+    for (;;) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        socklen_t n = sizeof a;
+        int fd = socket(AF_INET, SOCK_STREAM, 0), taken = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&a, n) == 0 && getsockname(fd, (struct sockaddr *)&a, &n) == 0);
+        close(fd);
+        snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "shardscale-test-port-%d", ntohs(a.sin_port));
+        if (bind(taken, (struct sockaddr *)&name, sizeof name) == 0)
+            return ntohs(a.sin_port);
+        close(taken);
+    }
 }

@@ -17,6 +17,6 @@ void roles_close(struct roles *r);
 void roles_run(struct roles *r, role_fn fn, void *arg);
 enum ss_err roles_run_expecting(struct roles *r, role_fn fn, void *arg); /* first failure, SS_OK if none */
 void fill_random(struct roles *r, uint64_t *out, size_t n);              /* n words from the generator of P0, script or not */
-/* A port of the loopback address that nobody uses just now. */
+/* A port of the loopback address that nobody uses just now, and no other test while this process lives. */
 int free_port(void);
 #endif

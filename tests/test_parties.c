@@ -272,3 +272,67 @@ Test(parties, a_peer_with_a_wrong_key_is_refused, .timeout = 120)
         cr_expect_eq(waitpid(child[SS_DEALER], &status, 0), child[SS_DEALER]);
     }
 }
+
+/* Connects, sends what is no greeting (or nothing), and waits to be turned away. */
+static void intrude(const char *at, const char *words)
+{
+    struct ss_stream s;
+    const int64_t deadline_ms = ss_now_ms() + 20000;
+    char answer[64];
+    cr_assert_eq(ss_stream_dial(&s, at, false, deadline_ms), SS_OK);
+    cr_assert_eq(ss_stream_write_all(&s, words, strlen(words), deadline_ms), SS_OK);
+    if (*words)
+        while (ss_stream_read_all(&s, answer, 1, deadline_ms) == SS_OK)
+            ;
+    cr_assert_lt(ss_now_ms(), deadline_ms, "nobody turned '%s' away", words);
+    ss_stream_close(&s);
+}
+static const char *const intruders[] = {"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "",
+                                        "SSf1 and then rubbish of some length"};
+
+/* Whoever connects to a listening port before the peers do. */
+Test(parties, strangers_end_no_run, .timeout = 120)
+{
+    for (int tls = 0; tls < 2; tls++) {
+        struct run r;
+        int32_t ids[TOKENS];
+        struct ss_counters counters[PASSES];
+        int64_t wire[SS_N_DIRS];
+        char enclave[40];
+        int status;
+        run_open(&r, "v3", tls);
+        ss_set_error_silent(1);
+        ss_synth_ids(ids, TOKENS, r.model.shape.vocab, 3);
+        float *logits = calloc(PASSES * TOKENS * r.model.shape.vocab, sizeof *logits);
+        pid_t dealer = fork_role(&r, SS_DEALER);
+        for (int i = 0; i < 3; i++)
+            intrude(r.address[1], intruders[i]);
+        pid_t p1 = fork_role(&r, SS_P1);
+        struct ss_session_config g = r.config;
+        g.peers = &r.peers[SS_P0];
+        run_p0(&g, ids, logits, counters, wire, enclave);
+        cr_expect(waitpid(p1, &status, 0) == p1 && status == 0, "P1 ended with %#x", status);
+        cr_expect(waitpid(dealer, &status, 0) == dealer && status == 0, "the dealer ended with %#x", status);
+        free(logits);
+    }
+}
+
+Test(parties, where_only_strangers_came_the_last_is_named, .timeout = 60)
+{
+    struct run r;
+    struct ss_stream stream[SS_N_ROLES];
+    int status;
+    run_open(&r, "v3", false);
+    ss_set_error_silent(1);
+    r.peers[SS_DEALER].timeout_s = 3;
+    pid_t child = fork();
+    if (child == 0) {
+        intrude(r.address[1], intruders[0]);
+        _exit(0);
+    }
+    cr_expect_eq(ss_peers_meet(&r.peers[SS_DEALER], true, stream), SS_ENV);
+    cr_expect(strstr(ss_last_error(), "nobody connected to"), "%s", ss_last_error());
+    cr_expect(strstr(ss_last_error(), "the last that came: 127.0.0.1:"), "%s", ss_last_error());
+    cr_expect(strstr(ss_last_error(), "no ShardScale frame"), "%s", ss_last_error());
+    cr_expect(waitpid(child, &status, 0) == child && status == 0);
+}
